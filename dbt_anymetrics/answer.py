@@ -1,0 +1,123 @@
+"""What AnyMetrics' answers mean. HTTP status alone says little: most refusals come with 200."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from dbt_anymetrics.text import one_line
+
+_ERROR_TEXTS = ("errorMsg", "detailErrorMsg", "message")
+
+_MAX_MESSAGE = 500
+
+_BY_STATUS = {
+    401: "the credentials are not accepted: check ANYMETRICS_AUTH_TYPE, ANYMETRICS_AUTH_VALUE and the tenant",
+    403: "access is refused: check ANYMETRICS_AUTH_TYPE, ANYMETRICS_AUTH_VALUE and the tenant",
+    404: "there is no such API here: check ANYMETRICS_URL (the service is usually on port 8083)",
+    407: "a proxy asks for credentials: check HTTPS_PROXY",
+    413: "something on the way refuses the request as too large",
+    429: "too many requests",
+}
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """The outcome of one call.
+
+    `message` is None exactly when the call succeeded. `data` is the body's `data`. `from_anymetrics` tells an answer of
+    the API itself, which speaks of this call, from one of anything else, which speaks of the address or the credentials.
+    """
+
+    http_status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    trace_id: str | None = None
+    data: Any = None
+    from_anymetrics: bool = False
+    retriable: bool = False
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether AnyMetrics confirmed."""
+        return self.message is None
+
+
+class Envelope(Struct):
+    """The body of every documented answer; other services of the product use some names differently."""
+
+    data: Any = None
+    success: Any = None
+    succeed: Any = None
+    code: Any = None
+    errorMsg: Any = None  # noqa: N815 (the API's name)
+    detailErrorMsg: Any = None  # noqa: N815
+    message: Any = None
+    traceId: Any = None  # noqa: N815
+
+    def fault(self) -> str | None:
+        """Why this is no success, or None.
+
+        Success is: `success` (or `succeed`) is not false, `code` is absent, null or 200, there is no error text, and
+        `data` is neither false nor null (AnyMetrics API page, Data Update, and real answers of its services).
+        """
+        texts = list(dict.fromkeys(text for name in _ERROR_TEXTS if (text := _text(getattr(self, name)))))
+        if texts:
+            return ": ".join(texts)
+        if self.success is False or self.succeed is False:
+            return "AnyMetrics says it failed, without a reason"
+        if _text(self.code) not in (None, "200"):
+            return f"AnyMetrics answers with code {_text(self.code)}, without a reason"
+        if self.data is None or self.data is False:
+            return "AnyMetrics did not confirm (no data in its answer)"
+        return None
+
+
+def judge(status: int, body: bytes, location: str | None = None, retry_after: float | None = None) -> Answer:
+    """Decide what an HTTP answer means. `location` is where a redirect points, `retry_after` is in seconds."""
+    retriable = status == 429 or status >= 500  # noqa: PLR2004
+    envelope = _decode(body)
+    from_anymetrics = envelope is not None and 200 <= status < 300  # noqa: PLR2004
+    fault = envelope.fault() if envelope else None
+    message = fault if from_anymetrics else _http_fault(status, body, fault, location)
+    return Answer(
+        http_status=status,
+        code=_text(envelope.code) if envelope else None,
+        message=message and one_line(message, _MAX_MESSAGE),
+        trace_id=_text(envelope.traceId) if envelope else None,
+        data=envelope.data if envelope else None,
+        from_anymetrics=from_anymetrics,
+        retriable=retriable,
+        retry_after=retry_after if retriable else None,
+    )
+
+
+def _decode(body: bytes) -> Envelope | None:
+    try:
+        return msgspec.json.decode(body, type=Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _http_fault(status: int, body: bytes, fault: str | None, location: str | None) -> str:
+    if 300 <= status < 400:  # noqa: PLR2004
+        where = (location or "nowhere").split("?")[0]
+        return f"HTTP {status}: redirected to {where}, and redirects are not followed: check ANYMETRICS_URL"
+    if not 200 <= status < 300:  # noqa: PLR2004
+        general = "the server failed" if status >= 500 else "refused"  # noqa: PLR2004
+        return ". ".join(filter(None, (f"HTTP {status}: {_BY_STATUS.get(status, general)}", fault)))
+    if not body.strip():
+        return "the answer is empty: check that ANYMETRICS_URL is the address of AnyMetrics itself"
+    if body.lstrip()[:1] == b"<":
+        return "the answer is a web page (a login page or a proxy?), not the API: check ANYMETRICS_URL"
+    return "the answer is not the JSON object that the API sends; it may be cut short"
+
+
+def _text(value: object) -> str | None:
+    """A value of the body as text, made safe to print; None for what says nothing."""
+    if value is None or value == "":
+        return None
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return one_line(text, _MAX_MESSAGE) or None

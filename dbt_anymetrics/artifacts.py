@@ -1,0 +1,227 @@
+"""dbt's manifest.json and run_results.json: only the fields this package needs, of dbt 1.5 to 1.13 and 2.x.
+
+Unknown fields are skipped without being built, missing ones have defaults, and whatever a user writes freely
+(`meta`, `config.catalog`) is typed loosely here and checked where it is used, so that one odd node stays one odd node.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from dbt_anymetrics.errors import ArtifactError
+
+MAX_BYTES = 1 << 30
+"""A larger artifact is refused: the largest known dbt projects write about a third of this."""
+
+_STOPPED = "Run dbt again; it may have been stopped while writing"
+
+_NO_META = Raw(b"null")
+
+
+class DependsOn(Struct, gc=False):
+    """What a node reads, by unique_id."""
+
+    nodes: list[str] = []
+
+
+class Config(Struct):
+    """The part of a node's config that decides what is refreshed."""
+
+    meta: Raw = _NO_META
+    materialized: str | None = None
+    full_refresh: Any = None
+    catalog: Any = None
+    batch_size: Any = None
+
+
+class Node(Struct):
+    """One entry of the manifest's `nodes`: a model, seed, snapshot, test or other."""
+
+    resource_type: str
+    name: str
+    package_name: str = ""
+    database: str | None = None
+    schema: str | None = None
+    alias: str | None = None
+    version: Any = None
+    config: Config | None = None
+    meta: Raw = _NO_META
+    depends_on: DependsOn | None = None
+    attached_node: str | None = None
+
+    @property
+    def materialized(self) -> str:
+        """How dbt builds the node: table, view, incremental, ephemeral, seed, snapshot or a custom one."""
+        return (self.config and self.config.materialized) or self.resource_type
+
+    def read_meta(self) -> object:
+        """`config.meta`, or the node's own `meta` where the config has none: a new object at each call."""
+        own = self.config.meta if self.config else _NO_META
+        meta = msgspec.json.decode(own)
+        return meta or msgspec.json.decode(self.meta)
+
+
+class ManifestMetadata(Struct):
+    """The manifest's `metadata`."""
+
+    dbt_schema_version: str
+    invocation_id: str | None = None
+    adapter_type: str | None = None
+
+
+class Manifest(Struct):
+    """manifest.json: every node of the project."""
+
+    metadata: ManifestMetadata
+    nodes: dict[str, Node]
+
+
+class BatchResults(Struct):
+    """Which batches of a microbatch model were built: [start, end) pairs, UTC."""
+
+    successful: list[tuple[datetime, datetime]] = []
+
+
+class Timing(Struct):
+    """One phase of a node's run."""
+
+    started_at: datetime | None = None
+
+
+class NodeResult(Struct):
+    """What dbt did with one node."""
+
+    unique_id: str
+    status: str
+    batch_results: BatchResults | None = None
+    timing: list[Timing] = []
+
+
+class Args(Struct):
+    """The part of dbt's own arguments that says whether anything was really built."""
+
+    which: str | None = None
+    command: str | None = None
+    vars: Any = None
+    full_refresh: Any = None
+    empty: Any = None
+    sample: Any = None
+
+
+class RunMetadata(Struct):
+    """The run results' `metadata`."""
+
+    dbt_schema_version: str
+    generated_at: datetime
+    dbt_version: str = ""
+    invocation_id: str | None = None
+    invocation_started_at: datetime | None = None
+    env: dict[str, str] = {}
+
+
+class RunResults(Struct, dict=True):
+    """run_results.json: what one dbt invocation did."""
+
+    metadata: RunMetadata
+    results: list[NodeResult]
+    elapsed_time: float = 0.0
+    args: Args = msgspec.field(default_factory=Args)
+
+    @cached_property
+    def started_at(self) -> datetime:
+        """When the run started, UTC.
+
+        dbt says so from 1.10 on; before, it is the end of the run less its length. dbt 2.x writes the sum of the
+        nodes' times as the length, which many threads stretch far beyond the run: there the first node's start counts.
+        """
+        metadata = self.metadata
+        if metadata.invocation_started_at:
+            return as_utc(metadata.invocation_started_at)
+        starts = [as_utc(t.started_at) for r in self.results for t in r.timing if t.started_at]
+        if starts and not metadata.dbt_version.startswith(("0.", "1.")):
+            return min(starts)
+        return as_utc(metadata.generated_at) - timedelta(seconds=self.elapsed_time)
+
+
+def as_utc(moment: datetime) -> datetime:
+    """The same moment in UTC; dbt writes UTC, with or without saying so."""
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read manifest.json. Raises ArtifactError."""
+    return _read(path, Manifest, "manifest")
+
+
+def read_run_results(path: Path) -> RunResults:
+    """Read run_results.json. Raises ArtifactError."""
+    return _read(path, RunResults, "run-results")
+
+
+class _Header(Struct):
+    """What every dbt artifact has, whichever it is."""
+
+    metadata: dict[str, Any] = {}
+
+    @property
+    def kind(self) -> str:
+        """`manifest`, `run-results`, `catalog`...: the name in the address of the artifact's schema."""
+        parts = str(self.metadata.get("dbt_schema_version") or "").split("/")
+        return parts[-2] if len(parts) > 1 else "none"
+
+
+ArtifactT = TypeVar("ArtifactT", Manifest, RunResults)
+
+
+def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
+    data = _read_bytes(path)
+    try:
+        decoded = msgspec.json.decode(data, type=artifact)
+        found = decoded.metadata.dbt_schema_version
+    except msgspec.ValidationError as error:
+        raise _not_the_artifact(path, data, kind, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
+    if f"/{kind}/" not in found:
+        raise _wrong_kind(path, kind, found)
+    return decoded
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ArtifactError(f"is larger than {MAX_BYTES >> 20} MiB and is not read", where=str(path))
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(
+            "there is no such file",
+            where=str(path),
+            hint="Run dbt first (without --no-write-json), or name its folder with --target-path or --project-dir",
+        ) from None
+    except OSError as error:
+        raise ArtifactError(f"cannot be read ({error.strerror})", where=str(path)) from None
+    if not data.strip():
+        raise ArtifactError("is empty", where=str(path), hint=_STOPPED)
+    return data
+
+
+def _not_the_artifact(path: Path, data: bytes, kind: str, error: msgspec.ValidationError) -> ArtifactError:
+    try:
+        found = msgspec.json.decode(data, type=_Header).kind
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = "none"
+    if found != kind:
+        return _wrong_kind(path, kind, found)
+    return ArtifactError(
+        f"has a form this version does not know ({error})", where=str(path), hint="Upgrade dbt-anymetrics, or report it"
+    )
+
+
+def _wrong_kind(path: Path, kind: str, found: str) -> ArtifactError:
+    return ArtifactError(f"is not a dbt {kind} artifact (its schema: {found})", where=str(path))

@@ -1,0 +1,166 @@
+"""The HTTP calls to AnyMetrics: one session a thread, no redirects, every outcome an `Answer`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import date
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.util.retry import Retry
+
+from dbt_anymetrics import __version__
+from dbt_anymetrics.answer import Answer, judge
+from dbt_anymetrics.connection import Connection
+from dbt_anymetrics.text import one_line
+
+TRIGGER = "/scheduler/task/trigger"
+PROBE = "/metrics/list?pageNumber=1&pageSize=1"
+
+_MAX_BODY = 1 << 20
+_CHUNK = 1 << 14
+
+
+class Client:
+    """Calls AnyMetrics over one connection; safe to share between threads. Close it after use."""
+
+    def __init__(self, connection: Connection, environment: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._environment = environment
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._lock = threading.Lock()
+
+    def trigger(self, table_name: str, partition: date) -> Answer:
+        """Tell AnyMetrics that one date of a table has new data (AnyMetrics API page, Data Update)."""
+        body = {
+            "tableName": table_name,
+            "tenantId": self._connection.tenant_id,
+            "tablePartition": partition.isoformat(),
+        }
+        return self._call("POST", TRIGGER, body)
+
+    def probe(self) -> Answer:
+        """Make the cheapest read that needs the credentials."""
+        return self._call("GET", PROBE)
+
+    def close(self) -> None:
+        """Close every thread's session."""
+        with self._lock:
+            for session in self._sessions:
+                session.close()
+            self._sessions.clear()
+
+    def _call(self, method: str, path: str, body: object = None) -> Answer:
+        connection = self._connection
+        try:
+            with self._session().request(
+                method,
+                connection.address(path),
+                json=body,
+                timeout=connection.timeout,
+                allow_redirects=False,  # requests would send our auth-value header to the other host
+                stream=True,
+            ) as response:
+                content = _read(response)
+        except (requests.RequestException, HTTPError, OSError) as error:
+            return self._fault(error)
+        headers = response.headers
+        answer = judge(response.status_code, content, headers.get("Location"), _retry_after(headers.get("Retry-After")))
+        return self._redacted(answer)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = self._new_session()
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+    def _new_session(self) -> requests.Session:
+        connection, environment = self._connection, self._environment
+        session = requests.Session()
+        # Proxies and the CA bundle are taken from the environment once, here. Left to itself, requests would look at
+        # each call, and would also send a .netrc password to the host.
+        session.trust_env = False
+        session.proxies.update(get_environ_proxies(connection.url))
+        bundle = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
+        session.verify = connection.ca_bundle or bundle or True
+        session.headers.update(
+            {
+                "User-Agent": f"dbt-anymetrics/{__version__}",
+                "Accept": "application/json",
+                "tenant-id": connection.tenant_id,
+                "auth-type": connection.auth_type,
+                "auth-value": connection.auth_value.reveal(),
+            }
+        )
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    def _fault(self, error: Exception) -> Answer:
+        seconds = f"{self._connection.timeout:g} s"
+        if isinstance(error, requests.exceptions.SSLError):
+            return _unreached(f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE", False)
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            return _unreached(f"no connection within {seconds}", True)
+        if isinstance(error, requests.exceptions.Timeout):
+            return _unreached(f"no answer within {seconds}; whether the refresh was triggered is unknown", True)
+        if isinstance(error, requests.exceptions.ProxyError):
+            return _unreached(f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True)
+        retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
+        return _unreached(f"the connection fails: {_root(error)}", retriable)
+
+    def _redacted(self, answer: Answer) -> Answer:
+        if answer.message is None:
+            return answer
+        from msgspec.structs import replace  # noqa: PLC0415
+
+        return replace(answer, message=self._connection.auth_value.redact(answer.message))
+
+
+def _read(response: requests.Response) -> bytes:
+    """The body, cut at a size that no answer of the API reaches."""
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > _MAX_BODY:
+            break
+    return bytes(body)
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds to wait as the header says, which is a number or an HTTP date."""
+    if not header:
+        return None
+    try:
+        return Retry().parse_retry_after(header)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _unreached(message: str, retriable: bool) -> Answer:
+    return Answer(message=one_line(message, 500), retriable=retriable)
+
+
+def _root(error: BaseException) -> str:
+    """The innermost reason: urllib3 and requests wrap it several times, with object addresses in the text."""
+    seen = {id(error)}
+    while inner := _inner(error):
+        if id(inner) in seen:
+            break
+        seen.add(id(inner))
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+    return next((inner for inner in candidates if isinstance(inner, BaseException)), None)

@@ -1,0 +1,155 @@
+"""Where AnyMetrics is and who we are there: checked, and with the secret kept out of sight."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from dbt_anymetrics.errors import UsageError
+
+AuthType = Literal["UID", "TOKEN", "ACCOUNT", "APIKEY"]
+
+AUTH_TYPES: tuple[str, ...] = get_args(AuthType)
+"""What the `auth-type` header may say (AnyMetrics API page, common headers)."""
+
+SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE")
+"""Where the auth value is read from; the second is hidden by dbt in its own log. Never an option."""
+
+API_PATH = "/anymetrics/api/v1"
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds to connect, and again to wait for each answer."""
+
+DEFAULT_THREADS = 8
+
+MAX_THREADS = 64
+
+
+class Secret:
+    """A text that shows itself only when asked to."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not copied or stored")
+
+    def reveal(self) -> str:
+        """The text itself, for the request's header."""
+        return self._value
+
+    def redact(self, text: str) -> str:
+        """A text with the secret struck out, should a server have sent it back."""
+        return text.replace(self._value, "**********")
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """How to reach AnyMetrics. Make it with `connection()`, which checks it."""
+
+    url: str
+    tenant_id: str
+    auth_type: str
+    auth_value: Secret
+    timeout: float = DEFAULT_TIMEOUT
+    ca_bundle: str | None = None
+
+    def address(self, path: str) -> str:
+        """The full address of an API call."""
+        return f"{self.url}{API_PATH}{path}"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether the secret would travel unencrypted over a network."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and not re.fullmatch(r"localhost|127(\.\d+){3}|::1", parts.hostname or "")
+
+
+def connection(
+    *,
+    url: str | None,
+    tenant_id: str | None,
+    auth_type: str | None,
+    timeout: float = DEFAULT_TIMEOUT,
+    ca_bundle: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Connection:
+    """Check the settings of a connection, the secret taken from the environment.
+
+    Raises UsageError for the first wrong one.
+    """
+    return Connection(
+        url=_url(url),
+        tenant_id=_header(tenant_id, "--tenant-id / ANYMETRICS_TENANT_ID", "See Metric Applications > API Integration"),
+        auth_type=_auth_type(auth_type),
+        auth_value=Secret(_header(secret(environment), SECRET_VARIABLES[0], "It is read from the environment only")),
+        timeout=_timeout(timeout),
+        ca_bundle=_ca_bundle(ca_bundle),
+    )
+
+
+def secret(environment: Mapping[str, str]) -> str | None:
+    """The auth value in the environment, if there is one."""
+    return next((environment[name] for name in SECRET_VARIABLES if environment.get(name)), None)
+
+
+def _url(url: str | None) -> str:
+    where = "--url / ANYMETRICS_URL"
+    example = "Give AnyMetrics' base address, for example https://anymetrics.example.com or http://10.0.0.8:8083"
+    if not url or not url.strip():
+        raise UsageError("is not set", where=where, hint=example)
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname and parts.port != 0)
+    except ValueError:
+        raise UsageError("is not an address", where=where, hint=example) from None
+    if parts.scheme not in ("http", "https") or not has_host:
+        raise UsageError("is not an address that begins with http:// or https://", where=where, hint=example)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise UsageError("has a user name, password, query or fragment, which is not sent", where=where, hint=example)
+    # The vendor's pages print the address of each call in full; people paste it.
+    return url.rstrip("/").removesuffix(API_PATH)
+
+
+def _header(value: str | None, where: str, hint: str) -> str:
+    """A value that can stand in an HTTP header; what it is, is never said."""
+    value = (value or "").strip()
+    if not value:
+        raise UsageError("is not set", where=where, hint=hint)
+    if not (value.isascii() and value.isprintable()):
+        raise UsageError("has a character that an HTTP header cannot hold", where=where, hint=hint)
+    return value
+
+
+def _auth_type(value: str | None) -> str:
+    where = "--auth-type / ANYMETRICS_AUTH_TYPE"
+    if not value or not value.strip():
+        raise UsageError("is not set", where=where, hint=f"Give one of {', '.join(AUTH_TYPES)}")
+    if value.strip().upper() not in AUTH_TYPES:
+        raise UsageError(f"{value!r} is not one of {', '.join(AUTH_TYPES)}", where=where)
+    return value.strip().upper()
+
+
+def _timeout(seconds: float) -> float:
+    if not 0 < seconds <= 3600:  # noqa: PLR2004 (an hour)
+        raise UsageError(f"{seconds!r} is not between 0 and 3600 seconds", where="--timeout / ANYMETRICS_TIMEOUT")
+    return seconds
+
+
+def _ca_bundle(path: str | None) -> str | None:
+    if path and not Path(path).exists():
+        raise UsageError(f"there is no file {path}", where="--ca-bundle / ANYMETRICS_CA_BUNDLE")
+    return path or None

@@ -1,0 +1,98 @@
+"""Which dates of a node a run rebuilt."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from dbt_anymetrics import partition
+from dbt_anymetrics.artifacts import Node
+from dbt_anymetrics.errors import NodeError, UsageError
+from dbt_anymetrics.node_settings import NodeSettings
+from dbt_anymetrics.run import Run
+
+
+class Orders(Struct, frozen=True, kw_only=True):
+    """What the user asks for beside the settings in meta."""
+
+    datasource: str | None = None
+    partition: str | list[str] | None = None
+    run_date: str | None = None
+    hook_run_date: str | None = None
+    timezone: str = "UTC"
+    models: tuple[str, ...] = ()
+    vars: Mapping[str, Any] = MappingProxyType({})
+
+
+class Dates:
+    """The dates of one run's nodes. Raises UsageError when an order for all nodes is wrong."""
+
+    def __init__(
+        self, run: Run, orders: Orders, project_vars: Mapping[str, Any], environment: Mapping[str, str]
+    ) -> None:
+        self._run = run
+        self._orders = orders
+        self._project_vars = project_vars
+        self._environment = environment
+        self._run_date = run.date(orders.run_date, orders.hook_run_date, orders.timezone)
+        self._ordered = self._order()
+
+    def of(self, unique_id: str, node: Node, settings: NodeSettings) -> list[date]:
+        """The dates of one node, by the first rule that applies. Raises NodeError, which names the key.
+
+        The rules: the order for all nodes, the batches that were built, `full_refresh_from` after a full refresh, the
+        node's own partition, the run's date.
+        """
+        if self._ordered:
+            return self._ordered
+        if batches := self._run.batches(unique_id, node):
+            return batches
+        if settings.full_refresh_from and self._run.full_refresh(node):
+            return _naming("anymetrics.full_refresh_from", lambda: self._since(settings.full_refresh_from, node))
+        if settings.partition is None:
+            return [self._run_date]
+        return _naming("anymetrics.partition", lambda: self._resolve(settings.partition, node.package_name))
+
+    def _order(self) -> list[date] | None:
+        if self._orders.partition is None:
+            return None
+        try:
+            return self._resolve(self._orders.partition, package="")
+        except UsageError as error:
+            raise UsageError(error.what, where="--partition", hint=error.hint) from None
+
+    def _since(self, start: str | None, node: Node) -> list[date]:
+        first, *others = self._resolve(start, node.package_name)
+        if others:
+            raise UsageError(f"needs one date, not {start!r}")
+        return partition.days(first, self._run_date)
+
+    def _resolve(self, setting: object, package: str) -> list[date]:
+        terms = setting if isinstance(setting, list) else [setting]
+        return partition.resolve([self._rendered(term, package) for term in terms], self._run_date)
+
+    def _rendered(self, term: object, package: str) -> object:
+        if not isinstance(term, str) or not partition.is_template(term):
+            return term
+        from dbt_anymetrics.template import render  # noqa: PLC0415 (jinja2 is slow to import, seldom needed)
+
+        facts = {"run_started_at": self._run.results.started_at, "invocation_id": self._run.invocation_id}
+        return render(term, self._vars(package), self._environment, facts)
+
+    def _vars(self, package: str) -> Mapping[str, Any]:
+        """What `var()` finds, in dbt's order; a package's own vars of dbt_project.yml stand under its name."""
+        scoped = self._project_vars.get(package)
+        maps = (self._orders.vars, self._run.vars, scoped if isinstance(scoped, dict) else {}, self._project_vars)
+        return ChainMap(*({**each} for each in maps))
+
+
+def _naming(key: str, dates: Callable[[], list[date]]) -> list[date]:
+    try:
+        return dates()
+    except UsageError as error:
+        raise NodeError(error.what, where=key, hint=error.hint) from None

@@ -1,0 +1,165 @@
+"""Sending planned refreshes: in parallel, retried where that is safe and worth it, within a budget."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timezone
+from queue import Empty, SimpleQueue
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dbt_anymetrics.answer import Answer
+from dbt_anymetrics.result import Result, Status, Timing
+
+Trigger = Callable[[str, date], Answer]
+
+
+class Backoff(Struct, frozen=True, kw_only=True):
+    """How often and how patiently a refresh is tried; seconds."""
+
+    attempts: int = 5
+    wait_initial: float = 0.5
+    wait_max: float = 8.0
+    retry_after_max: float = 60.0
+
+    def wait(self, attempt: int, retry_after: float | None) -> float | None:
+        """Seconds to wait after a failed attempt (1 for the first), or None to give up.
+
+        The wait doubles each time, with jitter so that threads do not return together; the server's Retry-After
+        overrides it, and one that is too long is a reason to give up.
+        """
+        if attempt >= self.attempts:
+            return None
+        if retry_after is not None:
+            return retry_after if retry_after <= self.retry_after_max else None
+        longest = min(self.wait_max, self.wait_initial * 2.0 ** (attempt - 1))
+        return random.uniform(longest / 2, longest)  # noqa: S311 (jitter is no secret)
+
+
+class RetryBudget:
+    """How many retries all refreshes of a run may make together: a server that is down is not asked for hours."""
+
+    def __init__(self, refreshes: int) -> None:
+        self._left = max(20, refreshes // 5)
+        self._lock = threading.Lock()
+
+    def spend(self) -> bool:
+        """Take one retry, if there is one left."""
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
+
+
+class Circuit:
+    """Opens when many refreshes in a row did not reach AnyMetrics: the rest would not either."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._failures = 0
+        self._lock = threading.Lock()
+
+    def note(self, answer: Answer) -> bool:
+        """Count the final answer of a refresh; true when the circuit is open from now on."""
+        with self._lock:
+            self._failures = 0 if answer.from_anymetrics else self._failures + 1
+            return self._failures >= self._limit
+
+
+class Delivery:
+    """Refreshes under way. Iterate over it for each result as it comes; those never started do not come.
+
+    `stop` ends it early: what is in flight still comes, no more is started. `given_up` says why it ended by itself, if
+    it did.
+    """
+
+    def __init__(
+        self,
+        planned: Sequence[Result],
+        trigger: Trigger,
+        *,
+        threads: int,
+        stop: threading.Event,
+        backoff: Backoff,
+    ) -> None:
+        self.given_up: str | None = None
+        self._waiting = iter(planned)
+        self._lock = threading.Lock()
+        self._trigger = trigger
+        self._stop = stop
+        self._backoff = backoff
+        self._budget = RetryBudget(len(planned))
+        self._circuit = Circuit(max(10, 2 * threads))
+        self._done: SimpleQueue[Result | None] = SimpleQueue()
+        self._workers = min(threads, len(planned))
+        for number in range(self._workers):
+            # Daemons: a second Ctrl-C must end the process while one of them still waits for its answer.
+            threading.Thread(target=self._work, name=f"anymetrics-{number}", daemon=True).start()
+
+    def __iter__(self) -> Iterator[Result]:
+        running = self._workers
+        while running:
+            result = self._next()
+            if result is None:
+                running -= 1
+            else:
+                yield result
+
+    def _next(self) -> Result | None:
+        while True:
+            with suppress(Empty):
+                # Without a time limit, Windows would not see Ctrl-C while waiting here.
+                return self._done.get(timeout=1)
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set() and (planned := self._take()):
+                self._done.put(self._send(planned))
+        finally:
+            self._done.put(None)
+
+    def _take(self) -> Result | None:
+        with self._lock:
+            return next(self._waiting, None)
+
+    def _send(self, planned: Result) -> Result:
+        started = _now()
+        attempts = 0
+        while True:
+            attempts += 1
+            answer = self._call(planned)
+            wait = self._wait(attempts, answer)
+            if wait is None or self._stop.wait(wait):
+                break
+        if self._circuit.note(answer):
+            self.given_up = f"too many refreshes in a row did not reach AnyMetrics ({answer.message})"
+            self._stop.set()
+        return replace(
+            planned,
+            status=Status.SUCCESS if answer.ok else Status.ERROR,
+            message=answer.message,
+            http_status=answer.http_status,
+            code=answer.code,
+            trace_id=answer.trace_id,
+            attempts=attempts,
+            timing=Timing(started, _now()),
+        )
+
+    def _call(self, planned: Result) -> Answer:
+        try:
+            return self._trigger(planned.table_name or "", planned.partition or date.min)
+        except Exception as error:  # noqa: BLE001 (one refresh that goes wrong in a way nobody thought of stays one)
+            return Answer(message=f"unexpected {type(error).__name__}; please report it")
+
+    def _wait(self, attempts: int, answer: Answer) -> float | None:
+        if answer.ok or not answer.retriable:
+            return None
+        wait = self._backoff.wait(attempts, answer.retry_after)
+        return wait if wait is not None and self._budget.spend() else None
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

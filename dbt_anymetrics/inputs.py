@@ -1,0 +1,53 @@
+"""The artifacts of one command, read and checked to belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from dbt_anymetrics.artifacts import Manifest, as_utc, read_manifest, read_run_results
+from dbt_anymetrics.errors import ArtifactError
+from dbt_anymetrics.project import Project
+from dbt_anymetrics.run import Run
+
+MANIFEST = "manifest.json"
+RUN_RESULTS = "run_results.json"
+
+
+class Inputs(Struct, frozen=True):
+    """A manifest, the runs in the order of their time, the folder of the record, and what is odd about them."""
+
+    manifest: Manifest
+    runs: list[Run]
+    folder: Path
+    warnings: list[str]
+
+
+def read_inputs(project: Project, manifest: Path | None = None, run_results: Sequence[Path] = ()) -> Inputs:
+    """Read the artifacts named, or those in the project's target folder. Raises ArtifactError.
+
+    The record of what is sent stands beside the (first) run results.
+    """
+    paths = list(run_results) or [project.target / RUN_RESULTS]
+    runs = [Run(read_run_results(path)) for path in paths]
+    known = read_manifest(manifest or (project.target / MANIFEST if not run_results else paths[0].parent / MANIFEST))
+    warnings = [warning for path, run in zip(paths, runs, strict=True) if (warning := _check(known, run, path))]
+    runs.sort(key=lambda run: as_utc(run.results.metadata.generated_at))
+    return Inputs(known, runs, paths[0].parent, warnings)
+
+
+def _check(manifest: Manifest, run: Run, path: Path) -> str | None:
+    """A warning when manifest and run results are of different invocations, an error when they contradict."""
+    if run.invocation_id == manifest.metadata.invocation_id:
+        return None
+    built = (unique_id for unique_id in run.by_id if unique_id.startswith(("model.", "seed.", "snapshot.")))
+    unknown = [unique_id for unique_id in built if unique_id not in manifest.nodes]
+    if unknown:
+        raise ArtifactError(
+            f"is of another dbt invocation than the manifest, which does not know {unknown[0]}",
+            where=str(path),
+            hint="Run dbt again, or name the two files of one run with --manifest and --run-results",
+        )
+    return f"{path} is of another dbt invocation than the manifest; every node of it is known, so it is used"

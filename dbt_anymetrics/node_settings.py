@@ -1,0 +1,117 @@
+"""The `anymetrics.*` keys of one node's `config.meta`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Literal
+
+import msgspec
+
+from dbt_anymetrics import partition
+from dbt_anymetrics.errors import NodeError, UsageError
+
+PREFIX = "anymetrics"
+
+OnTestFailure = Literal["skip", "refresh"]
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node's meta says; None where it says nothing. A null value counts as saying nothing."""
+
+    datasource: str | None = None
+    catalog: str | None = None
+    schema: str | None = None
+    table: str | None = None
+    partition: str | list[str] | None = None
+    full_refresh_from: str | None = None
+    enabled: bool | None = None
+    on_test_failure: OnTestFailure = "skip"
+
+
+KEYS = NodeSettings.__struct_fields__
+
+
+def read_settings(meta: object) -> NodeSettings | None:
+    """The settings in a node's meta, or None when it has none at all.
+
+    Flat `anymetrics.key` entries win over the same key of a nested `anymetrics:` map. Raises NodeError, which names
+    the key.
+    """
+    if not isinstance(meta, dict):
+        return None
+    values = _collect(meta)
+    for key, value in values.items():
+        _check(key, value)
+    given = {key: value for key, value in values.items() if value is not None}
+    return NodeSettings(**given) if given else None
+
+
+def _collect(meta: Mapping[str, Any]) -> dict[str, Any]:
+    nested = meta.get(PREFIX)
+    if nested is not None and not isinstance(nested, dict):
+        raise NodeError("is not a map of settings", where=PREFIX, hint=f"Write '{PREFIX}.<key>: ...' or a map under it")
+    flat = {key.removeprefix(f"{PREFIX}."): value for key, value in meta.items() if key.startswith(f"{PREFIX}.")}
+    return {**(nested or {}), **flat}
+
+
+def _check(key: str, value: object) -> None:
+    if key not in KEYS:
+        raise NodeError("is not a setting", where=f"{PREFIX}.{key}", hint=_nearest(key))
+    if value is None:
+        return
+    try:
+        _CHECKS.get(key, _check_text)(value)
+    except UsageError as error:
+        raise NodeError(error.what, where=f"{PREFIX}.{key}", hint=error.hint) from None
+
+
+def _nearest(key: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 (only needed for a mistake)
+
+    # A cut-off of 0 always finds one: the nearest right key is a better guess than none.
+    nearest = get_close_matches(key, KEYS, n=1, cutoff=0)
+    return f"Did you mean {PREFIX}.{nearest[0]}? The settings are {', '.join(KEYS)}"
+
+
+def _check_text(value: object) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"needs a text, not {value!r}")
+
+
+def _check_switch(value: object) -> None:
+    if not isinstance(value, bool):
+        raise UsageError(f"needs true or false, not {value!r}", hint="Write it without quotes, or with '| as_bool'")
+
+
+def _check_on_test_failure(value: object) -> None:
+    if value not in ("skip", "refresh"):
+        raise UsageError(f"needs skip or refresh, not {value!r}")
+
+
+def _check_partition(value: object) -> None:
+    """Check what is not a template; a template is checked when it is rendered."""
+    terms = value if isinstance(value, list) else [value]
+    for term in terms:
+        _check_text(term)
+        if not partition.is_template(term):
+            partition.resolve(term, _SOME_DATE)
+
+
+def _check_single_date(value: object) -> None:
+    _check_text(value)
+    _check_partition(value)
+    text = str(value)
+    if not partition.is_template(text) and len(partition.resolve(text, _SOME_DATE)) != 1:
+        raise UsageError(f"needs one date, not {value!r}")
+
+
+# Only the form is checked before the run's date is known; this date stands in for it.
+_SOME_DATE = date(2024, 7, 17)
+
+_CHECKS: dict[str, Callable[[object], None]] = {
+    "partition": _check_partition,
+    "full_refresh_from": _check_single_date,
+    "enabled": _check_switch,
+    "on_test_failure": _check_on_test_failure,
+}

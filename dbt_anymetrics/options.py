@@ -1,0 +1,90 @@
+"""What a command was asked to do, whichever way it was asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from dbt_anymetrics.connection import DEFAULT_THREADS, DEFAULT_TIMEOUT, Connection, connection
+from dbt_anymetrics.dates import Orders
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.project import Project
+
+ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
+
+_SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """Every option of every command, with its default. What none of them sets is read from the environment."""
+
+    project_dir: str | None = None
+    target_path: str | None = None
+    manifest: Path | None = None
+    run_results: Sequence[Path] = ()
+
+    datasource: str | None = None
+    run_date: str | None = None
+    hook_run_date: str | None = None
+    partition: str | None = None
+    timezone: str = "UTC"
+    vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    models: Sequence[str] = ()
+    force: bool = False
+
+    url: str | None = None
+    tenant_id: str | None = None
+    auth_type: str | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    ca_bundle: str | None = None
+    threads: int = DEFAULT_THREADS
+
+    fail_fast: bool = False
+    quiet: bool = False
+    output: Literal["text", "json"] = "text"
+    log_format: Literal["text", "json"] = "text"
+
+    def project(self) -> Project:
+        """Where the artifacts are."""
+        return Project(self.project_dir, self.target_path)
+
+    def orders(self) -> Orders:
+        """What concerns the plan."""
+        return Orders(
+            datasource=self.datasource,
+            partition=self.partition,
+            run_date=self.run_date,
+            hook_run_date=self.hook_run_date,
+            timezone=self.timezone,
+            models=tuple(self.models),
+            vars=self.vars,
+        )
+
+    def connection(self) -> Connection:
+        """The connection, checked. Raises UsageError."""
+        return connection(
+            url=self.url,
+            tenant_id=self.tenant_id,
+            auth_type=self.auth_type,
+            timeout=self.timeout,
+            ca_bundle=self.ca_bundle,
+        )
+
+    def recorded(self) -> dict[str, Any]:
+        """The options as the artifact shows them; there is no secret among them."""
+        return {
+            key: value for key, value in msgspec.to_builtins(self).items() if value not in (None, (), [], {}, False)
+        }
+
+
+def is_enabled(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether ANYMETRICS_ENABLED, the kill switch, lets anything be sent. Raises UsageError."""
+    text = environment.get(ENABLED_VARIABLE) or "true"
+    if text.strip().lower() not in _SWITCHES:
+        raise UsageError(f"{text!r} is not true or false", where=ENABLED_VARIABLE)
+    return _SWITCHES[text.strip().lower()]

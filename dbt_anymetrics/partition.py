@@ -1,0 +1,98 @@
+"""Which dates a partition setting means.
+
+2024-07-17 · 2024-07-01..2024-07-17 · run_date · run_date-1 · run_date-7..run_date-1 · a list of these
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from dbt_anymetrics.errors import UsageError
+
+MAX_DAYS = 3660
+"""Ten years and a week: a partition that means more dates is taken for a mistake."""
+
+FORMS = "yyyy-MM-dd, run_date, run_date-1, a range a..b of these, or a list of these"
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_RELATIVE = re.compile(r"run_date\s*(?:-\s*(\d{1,5}))?", re.ASCII)
+
+
+def is_template(text: str) -> bool:
+    """Whether a text has Jinja in it, to be rendered before it is resolved."""
+    return "{{" in text or "{%" in text
+
+
+def parse_date(text: str) -> date:
+    """The date that `yyyy-MM-dd` says. Raises UsageError."""
+    text = text.strip()
+    if not _DATE.fullmatch(text):
+        raise UsageError(f"{_shown(text)} is not a date of the form yyyy-MM-dd", hint=_hint(text))
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{_shown(text)} is a date that does not exist") from None
+
+
+def resolve(partition: object, run_date: date) -> list[date]:
+    """The dates that a partition means, in order, each once.
+
+    `partition` is text or a list of texts, its templates already rendered. Raises UsageError.
+    """
+    dates: set[date] = set()
+    for term in _terms(partition):
+        dates.update(_term(term, run_date))
+        if len(dates) > MAX_DAYS:
+            raise UsageError(f"{_shown(partition)} means more than {MAX_DAYS:,} dates")
+    if not dates:
+        raise UsageError("a partition without a date", hint=f"Write {FORMS}")
+    return sorted(dates)
+
+
+def days(first: date, last: date) -> list[date]:
+    """Every date from the first to the last, both included. Raises UsageError."""
+    count = (last - first).days + 1
+    if count < 1:
+        raise UsageError(f"the range {first}..{last} runs backwards", hint="Write the earlier date first")
+    if count > MAX_DAYS:
+        raise UsageError(f"the range {first}..{last} has {count:,} dates, more than {MAX_DAYS:,}")
+    return [first + timedelta(days=n) for n in range(count)]
+
+
+def _terms(partition: object) -> Iterable[str]:
+    if isinstance(partition, str):
+        return [term for term in partition.split(",") if term.strip()]
+    if isinstance(partition, date):
+        return [partition.isoformat()]
+    if isinstance(partition, (list, tuple)):
+        return [term for part in partition for term in _terms(part)]
+    raise UsageError(f"{_shown(partition)} is not a partition", hint=f"Write {FORMS}")
+
+
+def _term(term: str, run_date: date) -> list[date]:
+    first, dots, last = term.partition("..")
+    start = _point(first, run_date)
+    return days(start, _point(last, run_date)) if dots else [start]
+
+
+def _point(text: str, run_date: date) -> date:
+    relative = _RELATIVE.fullmatch(text.strip())
+    if not relative:
+        return parse_date(text)
+    try:
+        return run_date - timedelta(days=int(relative[1] or 0))
+    except OverflowError:
+        raise UsageError(f"{_shown(text)} lies before the first year") from None
+
+
+def _hint(text: str) -> str:
+    if re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
+        return "It has a time of day: give the date alone, for example with .strftime('%Y-%m-%d')"
+    return f"Write {FORMS}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 (a line)

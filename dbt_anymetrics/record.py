@@ -1,0 +1,143 @@
+"""The results artifact, `anymetrics_results.json`: what was done, and the memory of what need not be done again.
+
+While refreshes are sent, each outcome is appended to a journal beside it, so that a kill at any moment loses none; the
+artifact itself is replaced whole, so that it is readable JSON at every moment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from msgspec import Struct
+
+from dbt_anymetrics import __version__
+from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.result import Result
+
+FILE_NAME = "anymetrics_results.json"
+JOURNAL_NAME = "anymetrics_results.jsonl"
+
+
+class Metadata(Struct, frozen=True, kw_only=True):
+    """About the artifact: the version that wrote it, when (UTC), and dbt's id of the (newest) run."""
+
+    version: str = __version__
+    generated_at: datetime = msgspec.field(default_factory=lambda: datetime.now(timezone.utc))
+    invocation_id: str | None = None
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """The whole artifact."""
+
+    metadata: Metadata
+    args: dict[str, Any] = {}
+    results: list[Result] = []
+
+    @classmethod
+    def of(cls, args: dict[str, Any], results: Sequence[Result]) -> Document:
+        """The artifact of these results, dated now; the last result is of the newest run."""
+        invocation_id = next((result.invocation_id for result in reversed(results)), None)
+        return cls(metadata=Metadata(invocation_id=invocation_id), args=args, results=list(results))
+
+    def to_json(self) -> bytes:
+        """The artifact as people and programs read it."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+class _JournalHead(Struct):
+    """The first line of a journal: which artifact it continues."""
+
+    generated_at: datetime
+
+
+class Record:
+    """The artifact of one target folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self._journal_path = folder / JOURNAL_NAME
+        self._journal: IO[bytes] | None = None
+
+    def read(self) -> Document | None:
+        """The artifact with what its journal adds, or None when there is none. Raises RecordError."""
+        try:
+            document = msgspec.json.decode(self.path.read_bytes(), type=Document)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"cannot be read ({error.strerror})", where=str(self.path)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RecordError(f"is not a results artifact ({error})", where=str(self.path)) from None
+        newer = {_identity(result): result for result in self._journaled(document)}
+        results = [newer.get(_identity(result), result) for result in document.results]
+        return msgspec.structs.replace(document, results=results)
+
+    def begin(self, document: Document) -> None:
+        """Write what is planned, and open the journal. Raises RecordError."""
+        try:
+            self._replace(document)
+            self._journal = self._journal_path.open("wb", buffering=0)
+            self._append(_JournalHead(document.metadata.generated_at))
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def add(self, result: Result) -> None:
+        """Record one outcome, at once. Raises RecordError."""
+        try:
+            self._append(result)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def finish(self, document: Document) -> None:
+        """Write the end of it; the journal is no longer needed. Raises RecordError."""
+        try:
+            self._replace(document)
+            if self._journal:
+                self._journal.close()
+                self._journal_path.unlink()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _append(self, entry: object) -> None:
+        if self._journal:
+            self._journal.write(msgspec.json.encode(entry) + b"\n")
+
+    def _replace(self, document: Document) -> None:
+        draft = self.path.with_name(f".{FILE_NAME}.{os.getpid()}")
+        try:
+            draft.write_bytes(document.to_json())
+            draft.replace(self.path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _journaled(self, document: Document) -> list[Result]:
+        try:
+            head, *lines = self._journal_path.read_bytes().splitlines()
+            if msgspec.json.decode(head, type=_JournalHead).generated_at != document.metadata.generated_at:
+                return []
+        except (OSError, ValueError):
+            return []
+        return [result for line in lines if (result := _decoded(line))]
+
+    def _unwritable(self, error: OSError) -> RecordError:
+        return RecordError(
+            f"cannot be written ({error.strerror})",
+            where=str(self.path),
+            hint="Nothing remembers what was sent: a second refresh would send it again",
+        )
+
+
+def _identity(result: Result) -> tuple[object, ...]:
+    return result.unique_id, *result.key
+
+
+def _decoded(line: bytes) -> Result | None:
+    try:
+        return msgspec.json.decode(line, type=Result)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # the last line of a journal whose writer was killed

@@ -1,0 +1,96 @@
+"""What becomes of each node and date: one `Result`, from the plan to the record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date, datetime
+from enum import Enum
+
+from msgspec import Struct
+
+
+class Status(str, Enum):
+    """Where a result stands."""
+
+    PLANNED = "planned"
+    """To be sent; in the record of an ended run: not sent."""
+    SUCCESS = "success"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Timing(Struct, frozen=True):
+    """When the first request for a refresh began and its last answer came, UTC."""
+
+    started_at: datetime
+    completed_at: datetime
+
+    @property
+    def seconds(self) -> float:
+        """How long the refresh took, retries included."""
+        return (self.completed_at - self.started_at).total_seconds()
+
+
+Key = tuple[str | None, str | None, date | None]
+"""dbt's invocation, a table name and a date: what makes two results one and the same refresh."""
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """One node and date: planned, then sent or not, and why.
+
+    `partition` is the date to refresh. What concerns a whole node (a skip, a wrong setting) has no partition.
+    `timing` is there exactly when a request was sent.
+    """
+
+    unique_id: str
+    table_name: str | None = None
+    partition: date | None = None
+    status: Status
+    message: str | None = None
+    http_status: int | None = None
+    code: str | None = None
+    trace_id: str | None = None
+    attempts: int = 0
+    timing: Timing | None = None
+    invocation_id: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Which refresh this is."""
+        return self.invocation_id, self.table_name, self.partition
+
+    @property
+    def was_refreshed(self) -> bool:
+        """Whether AnyMetrics confirmed this refresh, now or when an earlier command sent it."""
+        return self.timing is not None and self.status is not Status.ERROR
+
+
+class Counts(Struct, frozen=True):
+    """How many results stand where."""
+
+    ok: int
+    error: int
+    skip: int
+    not_sent: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.ok + self.error + self.skip + self.not_sent
+
+    def __str__(self) -> str:
+        """As dbt ends a run: `OK=2 ERROR=1 SKIP=4 TOTAL=7`, with what was not sent where there is any."""
+        waiting = f" NOT_SENT={self.not_sent}" if self.not_sent else ""
+        return f"OK={self.ok} ERROR={self.error} SKIP={self.skip}{waiting} TOTAL={self.total}"
+
+
+def count(results: Iterable[Result]) -> Counts:
+    """Count results by status."""
+    by_status = Counter(result.status for result in results)
+    return Counts(
+        ok=by_status[Status.SUCCESS],
+        error=by_status[Status.ERROR],
+        skip=by_status[Status.SKIPPED],
+        not_sent=by_status[Status.PLANNED],
+    )

@@ -1,0 +1,159 @@
+"""What one dbt invocation built, and the date it counts as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timezone, tzinfo
+from functools import cached_property
+
+from dbt_anymetrics.artifacts import Manifest, Node, NodeResult, RunResults, as_utc
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.partition import parse_date
+
+BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
+
+RUN_DATE_VARIABLE = "DBT_ENV_CUSTOM_ENV_ANYMETRICS_RUN_DATE"
+
+PARTIAL = "partial success"
+
+_FAILED_TEST = frozenset({"fail", "error"})
+
+
+class Run:
+    """One run_results.json, read as facts."""
+
+    def __init__(self, results: RunResults) -> None:
+        self.results = results
+        self.by_id = {result.unique_id: result for result in results.results}
+
+    @property
+    def invocation_id(self) -> str | None:
+        """dbt's id of the run."""
+        return self.results.metadata.invocation_id
+
+    @property
+    def vars(self) -> Mapping[str, object]:
+        """The vars of dbt's command line; dbt 2.x does not record them."""
+        found = self.results.args.vars
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def nothing_built(self) -> str | None:
+        """Why this run built nothing at all, or None when it may have.
+
+        `compile`, `docs generate`, `show` and `clone` report every node as a success too.
+        """
+        args = self.results.args
+        command = args.which or args.command
+        if not command:
+            return "run_results.json does not say which dbt command wrote it"
+        if command not in BUILDING_COMMANDS:
+            return f"the last dbt command was '{_spelled(command)}', which builds nothing"
+        if args.empty:
+            return "dbt ran with --empty, which builds tables without their rows"
+        if args.sample:
+            return "dbt ran with --sample, which builds tables with a part of their rows"
+        return None
+
+    def not_built(self, unique_id: str) -> str | None:
+        """Why this run did not build a node, or None when it did."""
+        if self.nothing_built:
+            return self.nothing_built
+        result = self.by_id.get(unique_id)
+        if result is None:
+            return "not part of this run"
+        if not _is_built(result, unique_id):
+            return f"dbt did not build it: {result.status}"
+        if result.status == PARTIAL and not _built_batches(result):
+            return "dbt did not say which of its batches were built"
+        return None
+
+    def batches(self, unique_id: str, node: Node) -> list[date] | None:
+        """The dates of the microbatch batches that were built, or None for a node that has no batches.
+
+        A batch counts as the date it starts at, UTC; month and year batches as their first day.
+        """
+        starts = {as_utc(start).date() for start, _ in _built_batches(self.by_id[unique_id])}
+        if not starts:
+            return None
+        size = node.config.batch_size if node.config else None
+        if size in ("month", "year"):
+            starts = {start.replace(day=1, month=1 if size == "year" else start.month) for start in starts}
+        return sorted(starts)
+
+    def full_refresh(self, node: Node) -> bool:
+        """Whether the node was built from nothing: its own `full_refresh` config wins over the flag, as in dbt."""
+        own = node.config.full_refresh if node.config else None
+        return bool(self.results.args.full_refresh if own is None else own)
+
+    def date(self, given: str | None, hooked: str | None, zone: str) -> date:
+        """The run's own date: as given, as the hook says, as dbt's environment recorded, else of the run's start.
+
+        Raises UsageError for a text that is no date, and for an unknown time zone.
+        """
+        recorded = self.results.metadata.env
+        for where, text in (
+            ("--run-date / ANYMETRICS_RUN_DATE", given),
+            ("run_date of the on-run-end hook", hooked),
+            (RUN_DATE_VARIABLE, recorded.get("ANYMETRICS_RUN_DATE") or recorded.get(RUN_DATE_VARIABLE)),
+        ):
+            if text:
+                return _parse_run_date(text, where)
+        return self.results.started_at.astimezone(time_zone(zone)).date()
+
+
+def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:
+    """For each node with a failed test of severity error: the name of one such test.
+
+    Of several runs, in the order of their time, the last outcome of each test counts: a retry that passes clears it.
+    """
+    outcomes = {result.unique_id: result.status for run in runs for result in run.results.results}
+    failed: dict[str, str] = {}
+    for unique_id, status in outcomes.items():
+        if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)):
+            failed.update(dict.fromkeys(_tested_nodes(test), test.name))
+    return failed
+
+
+def time_zone(name: str) -> tzinfo:
+    """The zone of an IANA name. Raises UsageError."""
+    if name.upper() == "UTC":
+        return timezone.utc
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 (only needed away from UTC)
+
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise UsageError(
+            f"{name!r} is not a time zone this machine knows",
+            where="--timezone / ANYMETRICS_TIMEZONE",
+            hint="Give an IANA name such as Asia/Shanghai; where the system has none, 'pip install tzdata'",
+        ) from None
+
+
+def _parse_run_date(text: str, where: str) -> date:
+    try:
+        return parse_date(text)
+    except UsageError as error:
+        raise UsageError(error.what, where=where, hint="Give one date, yyyy-MM-dd") from None
+
+
+def _spelled(command: str) -> str:
+    return {"generate": "dbt docs generate"}.get(command, f"dbt {command}")
+
+
+def _is_built(result: NodeResult, unique_id: str) -> bool:
+    # dbt 2.x gives a model that was built the status `warn`; for a test the word means something else.
+    return result.status in ("success", PARTIAL) or (result.status == "warn" and unique_id.startswith("model."))
+
+
+def _built_batches(result: NodeResult) -> list[tuple[datetime, datetime]]:
+    return result.batch_results.successful if result.batch_results else []
+
+
+def _tested_nodes(test: Node) -> list[str]:
+    if test.resource_type != "test":
+        return []
+    if test.attached_node:
+        return [test.attached_node]
+    return test.depends_on.nodes if test.depends_on else []

@@ -1,0 +1,71 @@
+"""The name AnyMetrics knows a table by: ``<data source>.`<catalog>.<schema>`.<table>``."""
+
+from __future__ import annotations
+
+from dbt_anymetrics.artifacts import Node
+from dbt_anymetrics.errors import NodeError
+from dbt_anymetrics.node_settings import NodeSettings
+
+MAX_LENGTH = 128
+"""Characters, backticks included (AnyMetrics API page, Data Update)."""
+
+DEFAULT_CATALOGS = {"starrocks": "default_catalog", "doris": "internal"}
+"""The catalog of an engine's own tables (AnyMetrics API page, Engines and names)."""
+
+
+def node_table_name(node: Node, settings: NodeSettings, datasource: str | None, adapter: str | None) -> str:
+    """The name of a node's table, from its settings and else from dbt's schema and alias.
+
+    `datasource` is the one for nodes that name none. dbt's relation_name is never used: it cannot be taken apart.
+    Raises NodeError, which names the key to set.
+    """
+    datasource = settings.datasource or datasource
+    if not datasource:
+        raise NodeError(
+            "is not set",
+            where="anymetrics.datasource",
+            hint="Set it in meta, or for every node with --datasource / ANYMETRICS_DATASOURCE",
+        )
+    schema = settings.schema or node.schema or ""
+    # dbt-starrocks writes an external catalog into the schema, with a dot.
+    catalog_schema = schema if "." in schema else f"{_catalog(node, settings, adapter)}.{schema}"
+    return table_name(datasource, catalog_schema, settings.table or node.alias or node.name)
+
+
+def table_name(datasource: str, catalog_schema: str, table: str) -> str:
+    """Compose the name from its parts, of which the middle one is `<catalog>.<schema>`.
+
+    Raises NodeError where a part is empty or has a character that the form cannot hold, or the whole is too long.
+    """
+    catalog, _, schema = catalog_schema.partition(".")
+    for key, part in (("datasource", datasource), ("catalog", catalog), ("schema", schema), ("table", table)):
+        if fault := _fault(part):
+            raise NodeError(f"{part!r} {fault}", where=f"anymetrics.{key}", hint="Set another in meta")
+    name = f"{datasource}.`{catalog_schema}`.{table}"
+    if len(name) > MAX_LENGTH:
+        raise NodeError(
+            f"the table name {name} has {len(name)} characters, and AnyMetrics takes {MAX_LENGTH}",
+            hint="Shorten it with anymetrics.table or anymetrics.schema",
+        )
+    return name
+
+
+def _fault(part: str) -> str | None:
+    if not part.strip():
+        return "is empty"
+    if "`" in part or "." in part:
+        return "has a backtick or a dot, which the form of AnyMetrics' table names cannot hold"
+    return None if part.isprintable() else "has a character that cannot be printed"
+
+
+def _catalog(node: Node, settings: NodeSettings, adapter: str | None) -> str:
+    own = node.config.catalog if node.config and adapter == "starrocks" else None
+    for candidate in (settings.catalog, own, DEFAULT_CATALOGS.get(adapter or ""), node.database):
+        # dbt-oracle writes the text "None" where there is no database.
+        if isinstance(candidate, str) and candidate.strip() not in ("", "None"):
+            return candidate
+    raise NodeError(
+        f"is not set, and dbt gives the node no database to take it from (database: {node.database!r})",
+        where="anymetrics.catalog",
+        hint="Set it to the name of the catalog under which AnyMetrics sees this database",
+    )
