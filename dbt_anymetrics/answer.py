@@ -26,8 +26,8 @@ _BY_STATUS = {
 class Answer(Struct, frozen=True, kw_only=True):
     """The outcome of one call.
 
-    `message` is None exactly when the call succeeded. `data` is the body's `data`. `from_anymetrics` tells an answer of
-    the API itself, which speaks of this call, from one of anything else, which speaks of the address or the credentials.
+    `message` is None exactly when the call succeeded. `data` is the body's `data`. `from_anymetrics` tells an answer
+    of the API itself, which is about this call, from any other, which is about the address or the credentials.
     """
 
     http_status: int | None = None

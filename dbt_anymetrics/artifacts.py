@@ -6,8 +6,7 @@ Unknown fields are skipped without being built, missing ones have defaults, and 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,10 +67,11 @@ class Node(Struct):
 
 
 class ManifestMetadata(Struct):
-    """The manifest's `metadata`."""
+    """The manifest's `metadata`. With partial parsing, dbt 1.x keeps all but the invocation_id from an older run."""
 
     dbt_schema_version: str
     invocation_id: str | None = None
+    invocation_started_at: datetime | None = None
     adapter_type: str | None = None
 
 
@@ -88,19 +88,12 @@ class BatchResults(Struct):
     successful: list[tuple[datetime, datetime]] = []
 
 
-class Timing(Struct):
-    """One phase of a node's run."""
-
-    started_at: datetime | None = None
-
-
 class NodeResult(Struct):
     """What dbt did with one node."""
 
     unique_id: str
     status: str
     batch_results: BatchResults | None = None
-    timing: list[Timing] = []
 
 
 class Args(Struct):
@@ -125,28 +118,13 @@ class RunMetadata(Struct):
     env: dict[str, str] = {}
 
 
-class RunResults(Struct, dict=True):
+class RunResults(Struct):
     """run_results.json: what one dbt invocation did."""
 
     metadata: RunMetadata
     results: list[NodeResult]
     elapsed_time: float = 0.0
     args: Args = msgspec.field(default_factory=Args)
-
-    @cached_property
-    def started_at(self) -> datetime:
-        """When the run started, UTC.
-
-        dbt says so from 1.10 on; before, it is the end of the run less its length. dbt 2.x writes the sum of the
-        nodes' times as the length, which many threads stretch far beyond the run: there the first node's start counts.
-        """
-        metadata = self.metadata
-        if metadata.invocation_started_at:
-            return as_utc(metadata.invocation_started_at)
-        starts = [as_utc(t.started_at) for r in self.results for t in r.timing if t.started_at]
-        if starts and not metadata.dbt_version.startswith(("0.", "1.")):
-            return min(starts)
-        return as_utc(metadata.generated_at) - timedelta(seconds=self.elapsed_time)
 
 
 def as_utc(moment: datetime) -> datetime:

@@ -81,7 +81,7 @@ class Dates:
             return term
         from dbt_anymetrics.template import render  # noqa: PLC0415 (jinja2 is slow to import, seldom needed)
 
-        facts = {"run_started_at": self._run.results.started_at, "invocation_id": self._run.invocation_id}
+        facts = {"run_started_at": self._run.started_at, "invocation_id": self._run.invocation_id}
         return render(term, self._vars(package), self._environment, facts)
 
     def _vars(self, package: str) -> Mapping[str, Any]:

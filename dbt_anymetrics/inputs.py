@@ -31,8 +31,8 @@ def read_inputs(project: Project, manifest: Path | None = None, run_results: Seq
     The record of what is sent stands beside the (first) run results.
     """
     paths = list(run_results) or [project.target / RUN_RESULTS]
-    runs = [Run(read_run_results(path)) for path in paths]
-    known = read_manifest(manifest or (project.target / MANIFEST if not run_results else paths[0].parent / MANIFEST))
+    known = read_manifest(manifest or paths[0].parent / MANIFEST)
+    runs = [Run(read_run_results(path), known) for path in paths]
     warnings = [warning for path, run in zip(paths, runs, strict=True) if (warning := _check(known, run, path))]
     runs.sort(key=lambda run: as_utc(run.results.metadata.generated_at))
     return Inputs(known, runs, paths[0].parent, warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 
 from dbt_anymetrics.artifacts import Manifest, Node, NodeResult, RunResults, as_utc
@@ -22,14 +22,30 @@ _FAILED_TEST = frozenset({"fail", "error"})
 class Run:
     """One run_results.json, read as facts."""
 
-    def __init__(self, results: RunResults) -> None:
+    def __init__(self, results: RunResults, manifest: Manifest) -> None:
         self.results = results
+        self._manifest = manifest.metadata
         self.by_id = {result.unique_id: result for result in results.results}
 
     @property
     def invocation_id(self) -> str | None:
         """dbt's id of the run."""
         return self.results.metadata.invocation_id
+
+    @cached_property
+    def started_at(self) -> datetime:
+        """When the run started, UTC.
+
+        dbt 1.10 and later say so in the run results. dbt 2.x says so in the manifest alone (where dbt 1.x may say it of
+        an older run). Before, it is the end of the run less its length.
+        """
+        metadata = self.results.metadata
+        if metadata.invocation_started_at:
+            return as_utc(metadata.invocation_started_at)
+        same_run = self._manifest.invocation_id == metadata.invocation_id
+        if same_run and self._manifest.invocation_started_at and not metadata.dbt_version.startswith("1."):
+            return as_utc(self._manifest.invocation_started_at)
+        return as_utc(metadata.generated_at) - timedelta(seconds=self.results.elapsed_time)
 
     @property
     def vars(self) -> Mapping[str, object]:
@@ -99,7 +115,7 @@ class Run:
         ):
             if text:
                 return _parse_run_date(text, where)
-        return self.results.started_at.astimezone(time_zone(zone)).date()
+        return self.started_at.astimezone(time_zone(zone)).date()
 
 
 def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:

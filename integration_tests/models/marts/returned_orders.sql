@@ -1,0 +1,3 @@
+select order_id, customer_id, order_date, amount
+from {{ ref('fct_orders') }}
+where status = 'returned'

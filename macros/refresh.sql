@@ -1,0 +1,55 @@
+{#-
+    For on-run-end: asks the Python package dbt-anymetrics, if it is in dbt's environment, to refresh AnyMetrics once
+    dbt has written run_results.json. What the arguments mean is in _macros.yml. Never raises, and renders to nothing.
+-#}
+{% macro refresh(run_date=none, partition=none, models=none, enabled=true, on_error='warn') -%}
+    {%- if execute -%}
+        {%- do adapter.dispatch('refresh', 'anymetrics')(run_date, partition, models, enabled, on_error) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__refresh(run_date, partition, models, enabled, on_error) -%}
+    {%- if enabled | string | lower in ['false', 'no', 'off', '0', 'none', ''] -%}
+        {%- do log('[anymetrics] nothing is refreshed: enabled is ' ~ (enabled | string), info=true) -%}
+    {%- elif env_var('DBT_ANYMETRICS_PLUGIN', '') -%}
+        {#- The listener in Python reads this line: anymetrics.plugin knows its form. -#}
+        {%- set request = anymetrics._request(run_date, partition, models, on_error) -%}
+        {%- do log('[anymetrics] refresh after this run: ' ~ request, info=true) -%}
+    {%- elif env_var('DBT_ANYMETRICS_AROUND', '') -%}
+        {%- do log("[anymetrics] 'dbt-anymetrics dbt' refreshes after this run, by its own options", info=true) -%}
+    {%- else -%}
+        {%- do log("[anymetrics] nothing was sent to AnyMetrics: " ~ anymetrics._why_not() ~ ". Run 'dbt-anymetrics "
+            ~ "refresh' after dbt, or 'dbt-anymetrics dbt build' in its place", info=true) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Text only, because tojson raises for a date, which is what an unquoted date in --vars is. -#}
+{% macro _request(run_date, partition, models, on_error) -%}
+    {%- set request = {'on_error': on_error | string} -%}
+    {%- if run_date is not none -%}
+        {%- do request.update({'run_date': run_date | string}) -%}
+    {%- endif -%}
+    {%- if partition is not none -%}
+        {%- do request.update({'partition': anymetrics._texts(partition)}) -%}
+    {%- endif -%}
+    {%- if models is not none -%}
+        {%- do request.update({'models': anymetrics._texts(models)}) -%}
+    {%- endif -%}
+    {{- return(tojson(request)) -}}
+{%- endmacro %}
+
+{% macro _texts(value) -%}
+    {%- set texts = [] -%}
+    {%- for each in ([value] if value is string or value is not sequence else value) -%}
+        {%- do texts.append(each | string) -%}
+    {%- endfor -%}
+    {{- return(texts) -}}
+{%- endmacro %}
+
+{% macro _why_not() -%}
+    {%- if dbt_version.startswith('1.') -%}
+        {{- return('the Python package dbt-anymetrics is not in the environment of dbt') -}}
+    {%- else -%}
+        {{- return('dbt ' ~ dbt_version ~ ' runs no Python') -}}
+    {%- endif -%}
+{%- endmacro %}
