@@ -212,8 +212,25 @@ def plan(**options: Any) -> None:  # noqa: ANN401
     from dbt_anymetrics import commands  # noqa: PLC0415
 
     given = Options(**options)
-    results = commands.make_plan(given, commands.reporter_for(given))[1]
+    results = commands.make_plan(given, commands.reporter_for(given)).results
     _exit(commands.show_plan(results, given))
+
+
+@main.command(
+    name="dbt",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="DBT_ARGUMENTS...")
+def around(arguments: tuple[str, ...]) -> None:
+    """Run dbt with these arguments, then refresh what it built.
+
+    Our own options come from the environment. The exit code is dbt's where that is not 0, else refresh's.
+    """
+    from dbt_anymetrics.around import run  # noqa: PLC0415
+
+    _exit(run(arguments))
 
 
 @main.command()

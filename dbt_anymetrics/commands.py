@@ -5,36 +5,60 @@ from __future__ import annotations
 import os
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dbt_anymetrics.engine import Caller, Delivering, Outcome, Reporter, deliver
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.inputs import Inputs, read_inputs
 from dbt_anymetrics.memory import carried, is_unfinished, recall, unfinished
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
-from dbt_anymetrics.plan import plan
+from dbt_anymetrics.plan import NOT_SELECTED, plan
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import JsonReporter, TextReporter, plan_lines
+from dbt_anymetrics.report import Console, JsonReporter, TextReporter, plan_lines
 from dbt_anymetrics.result import Result, Status, count
 
 
 def reporter_for(options: Options) -> Reporter:
     """What shows a command's progress; with `--output json`, stdout is left to the artifact."""
-    reporter = JsonReporter if options.log_format == "json" else TextReporter
-    return reporter(quiet=options.quiet, results_to_stderr=options.output == "json")
+    is_json = options.log_format == "json"
+    console = Console(quiet=options.quiet, results_to_stderr=options.output == "json", stamped=not is_json)
+    return JsonReporter(console) if is_json else TextReporter(console)
 
 
-def make_plan(options: Options, reporter: Reporter) -> tuple[Inputs, list[Result], Document | None]:
-    """The artifacts, the plan with what was already done taken out, and the record. Raises UsageError."""
+class Plan(Struct, frozen=True):
+    """What a command is about to do, and from what it follows."""
+
+    inputs: Inputs
+    options: Options
+    results: list[Result]
+    previous: Document | None
+
+
+def make_plan(options: Options, reporter: Reporter) -> Plan:
+    """Read the artifacts and the record, and plan what is not yet done. Raises UsageError."""
     project = options.project()
-    inputs = read_inputs(project, options.manifest, options.run_results)
+    inputs = read_inputs(project, options.manifest, options.run_results, options.seen_args)
     for warning in inputs.warnings:
         reporter.warning(warning)
-    results = plan(inputs.manifest, inputs.runs, options.orders(), project.vars(), os.environ)
     previous = _read(Record(inputs.folder), reporter)
+    options = _as_hooked(options, inputs, previous)
+    results = plan(inputs.manifest, inputs.runs, options.orders(), project.vars(), os.environ)
     if not options.force:
         results = recall(results, previous)
     _warn_of_nothing(results, options, reporter)
-    return inputs, results, previous
+    return Plan(inputs, options, results, previous)
+
+
+def _as_hooked(options: Options, inputs: Inputs, previous: Document | None) -> Options:
+    """The options with what the on-run-end hook of the same dbt run was given, if the record tells of one."""
+    if previous is None or previous.metadata.invocation_id != inputs.runs[-1].invocation_id:
+        return options
+    return replace(
+        options,
+        hook_run_date=options.hook_run_date or previous.args.get("hook_run_date"),
+        hook_partition=options.hook_partition or previous.args.get("hook_partition"),
+    )
 
 
 def refresh(options: Options, reporter: Reporter) -> Outcome:
@@ -42,7 +66,8 @@ def refresh(options: Options, reporter: Reporter) -> Outcome:
     if not is_enabled():
         reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
         return _nothing(options)
-    inputs, results, previous = make_plan(options, reporter)
+    made = make_plan(options, reporter)
+    inputs, options, results, previous = made.inputs, made.options, made.results, made.previous
     if all(run.nothing_built for run in inputs.runs):
         # The record of an earlier run stays: `retry` may still need it.
         reporter.begin(results)
@@ -122,7 +147,7 @@ def _warn_of_nothing(results: list[Result], options: Options, reporter: Reporter
         reporter.warning(
             "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
         )
-    elif all(result.message == "not selected by --model" for result in results):
+    elif all(result.message == NOT_SELECTED for result in results):
         reporter.warning(f"no configured node matches --model {' '.join(options.models)}")
 
 

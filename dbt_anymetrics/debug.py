@@ -128,5 +128,6 @@ def _probe(options: Options) -> str:
         answer = client.probe()
     trace = f" (traceId {answer.trace_id})" if answer.trace_id else ""
     if answer.message is not None:
-        raise AnyMetricsError(f"{answer.message}{trace}", where=connection.address(PROBE))
+        code = f" [{answer.code}]" if answer.code else ""
+        raise AnyMetricsError(f"{answer.message}{code}{trace}", where=connection.address(PROBE))
     return f"{connection.address(PROBE)} answered {answer.http_status}{trace}"

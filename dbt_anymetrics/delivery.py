@@ -84,6 +84,7 @@ class Delivery:
         threads: int,
         stop: threading.Event,
         backoff: Backoff,
+        fail_fast: bool = False,
     ) -> None:
         self.given_up: str | None = None
         self._waiting = iter(planned)
@@ -91,6 +92,7 @@ class Delivery:
         self._trigger = trigger
         self._stop = stop
         self._backoff = backoff
+        self._fail_fast = fail_fast
         self._budget = RetryBudget(len(planned))
         self._circuit = Circuit(max(10, 2 * threads))
         self._done: SimpleQueue[Result | None] = SimpleQueue()
@@ -134,9 +136,7 @@ class Delivery:
             wait = self._wait(attempts, answer)
             if wait is None or self._stop.wait(wait):
                 break
-        if self._circuit.note(answer):
-            self.given_up = f"too many refreshes in a row did not reach AnyMetrics ({answer.message})"
-            self._stop.set()
+        self._give_up_after(answer)
         return replace(
             planned,
             status=Status.SUCCESS if answer.ok else Status.ERROR,
@@ -153,6 +153,14 @@ class Delivery:
             return self._trigger(planned.table_name or "", planned.partition or date.min)
         except Exception as error:  # noqa: BLE001 (one refresh that goes wrong in a way nobody thought of stays one)
             return Answer(message=f"unexpected {type(error).__name__}; please report it")
+
+    def _give_up_after(self, answer: Answer) -> None:
+        if self._fail_fast and not answer.ok:
+            self.given_up = "--fail-fast, after an error"
+        elif self._circuit.note(answer):
+            self.given_up = f"too many refreshes in a row did not reach AnyMetrics ({answer.message})"
+        if self.given_up:
+            self._stop.set()
 
     def _wait(self, attempts: int, answer: Answer) -> float | None:
         if answer.ok or not answer.retriable:

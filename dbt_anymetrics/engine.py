@@ -93,8 +93,7 @@ def deliver(
     journal.finish(document)
     counts = count(results)
     reporter.end(results, counts)
-    failed = bool(counts.error or counts.not_sent or journal.broken)
-    return Outcome(document, counts, exit_code or int(failed))
+    return Outcome(document, counts, exit_code or int(journal.broken or not counts.all_well))
 
 
 def _send(
@@ -110,17 +109,22 @@ def _send(
         reporter.warning("Ctrl-C: waiting for the answers under way; once more gives up on them")
 
     with stopping(stop, on_interrupt):
-        delivery = Delivery(planned, caller.trigger, threads=delivering.threads, stop=stop, backoff=delivering.backoff)
+        delivery = Delivery(
+            planned,
+            caller.trigger,
+            threads=delivering.threads,
+            stop=stop,
+            backoff=delivering.backoff,
+            fail_fast=delivering.fail_fast,
+        )
         try:
             for result in delivery:
                 outcomes[result.key] = result
                 journal.add(result)
                 reporter.outcome(len(outcomes), len(planned), result)
-                if delivering.fail_fast and result.status is Status.ERROR:
-                    stop.set()
         except KeyboardInterrupt:
             interrupted.set()
-    reason = "interrupted" if interrupted.is_set() else delivery.given_up or "--fail-fast after an error"
+    reason = "interrupted" if interrupted.is_set() else delivery.given_up
     for result in planned:
         outcomes.setdefault(result.key, replace(result, message=f"not sent: {reason}"))
     return outcomes, 130 if interrupted.is_set() else 0

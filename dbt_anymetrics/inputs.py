@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dbt_anymetrics.artifacts import Manifest, as_utc, read_manifest, read_run_results
+from dbt_anymetrics.artifacts import Args, Manifest, as_utc, read_manifest, read_run_results
 from dbt_anymetrics.errors import ArtifactError
 from dbt_anymetrics.project import Project
 from dbt_anymetrics.run import Run
@@ -25,17 +25,31 @@ class Inputs(Struct, frozen=True):
     warnings: list[str]
 
 
-def read_inputs(project: Project, manifest: Path | None = None, run_results: Sequence[Path] = ()) -> Inputs:
+def read_inputs(
+    project: Project,
+    manifest: Path | None = None,
+    run_results: Sequence[Path] = (),
+    seen_args: Args | None = None,
+) -> Inputs:
     """Read the artifacts named, or those in the project's target folder. Raises ArtifactError.
 
-    The record of what is sent stands beside the (first) run results.
+    The record of what is sent stands beside the (first) run results. `seen_args` are arguments of dbt that whoever ran
+    it saw, for those that the run results lack.
     """
     paths = list(run_results) or [project.target / RUN_RESULTS]
     known = read_manifest(manifest or paths[0].parent / MANIFEST)
     runs = [Run(read_run_results(path), known) for path in paths]
+    for run in runs:
+        _supplement(run.results.args, seen_args or Args())
     warnings = [warning for path, run in zip(paths, runs, strict=True) if (warning := _check(known, run, path))]
     runs.sort(key=lambda run: as_utc(run.results.metadata.generated_at))
     return Inputs(known, runs, paths[0].parent, warnings)
+
+
+def _supplement(args: Args, seen: Args) -> None:
+    args.full_refresh = args.full_refresh or seen.full_refresh
+    args.empty = args.empty or seen.empty
+    args.sample = args.sample or seen.sample
 
 
 def _check(manifest: Manifest, run: Run, path: Path) -> str | None:

@@ -18,10 +18,9 @@ def recall(results: Iterable[Result], previous: Document | None) -> list[Result]
 
 def _already(result: Result, done: Mapping[Key, Result]) -> Result:
     earlier = done.get(result.key) if result.status is Status.PLANNED else None
-    if earlier is None or earlier.timing is None:
+    if earlier is None:
         return result
-    when = earlier.timing.completed_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    message = f"already refreshed for this dbt run at {when}; --force sends it again"
+    message = "already refreshed for this dbt run; --force sends it again"
     return replace(earlier, unique_id=result.unique_id, status=Status.SKIPPED, message=message)
 
 

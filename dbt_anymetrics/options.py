@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from dbt_anymetrics.artifacts import Args
 from dbt_anymetrics.connection import DEFAULT_THREADS, DEFAULT_TIMEOUT, Connection, connection
 from dbt_anymetrics.dates import Orders
 from dbt_anymetrics.errors import UsageError
@@ -21,7 +22,10 @@ _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """Every option of every command, with its default. What none of them sets is read from the environment."""
+    """Every option of every command, with its default.
+
+    Beside them, what the on-run-end hook was given, and what of dbt's own arguments was seen by running it.
+    """
 
     project_dir: str | None = None
     target_path: str | None = None
@@ -30,8 +34,10 @@ class Options(Struct, frozen=True, kw_only=True):
 
     datasource: str | None = None
     run_date: str | None = None
-    hook_run_date: str | None = None
     partition: str | None = None
+    hook_run_date: str | None = None
+    hook_partition: list[str] | None = None
+    seen_args: Args | None = None
     timezone: str = "UTC"
     vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
     models: Sequence[str] = ()
@@ -57,7 +63,7 @@ class Options(Struct, frozen=True, kw_only=True):
         """What concerns the plan."""
         return Orders(
             datasource=self.datasource,
-            partition=self.partition,
+            partition=self.partition or self.hook_partition,
             run_date=self.run_date,
             hook_run_date=self.hook_run_date,
             timezone=self.timezone,
@@ -77,9 +83,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     def recorded(self) -> dict[str, Any]:
         """The options as the artifact shows them; there is no secret among them."""
-        return {
-            key: value for key, value in msgspec.to_builtins(self).items() if value not in (None, (), [], {}, False)
-        }
+        given = msgspec.to_builtins(self, enc_hook=str)  # a path, or whatever YAML made of a var
+        return {key: value for key, value in given.items() if value not in (None, (), [], {}, False)}
 
 
 def is_enabled(environment: Mapping[str, str] = os.environ) -> bool:

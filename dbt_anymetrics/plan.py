@@ -22,6 +22,8 @@ REFRESHABLE = frozenset({"model", "seed", "snapshot"})
 
 NOT_IN_RUN = "not part of this run"
 
+NOT_SELECTED = "not selected by --model"
+
 
 def plan(
     manifest: Manifest,
@@ -64,12 +66,13 @@ class _Planner:
         node = self._manifest.nodes[unique_id]
         if node.resource_type not in REFRESHABLE:
             return []
-        idle = self._unselected(unique_id, node) or self._not_built(unique_id)
+        unselected = self._unselected(unique_id, node)
+        idle = unselected or self._not_built(unique_id)
         try:
             settings = read_settings(node.read_meta())
             if settings is None:
                 return []
-            reason = self._skip_reason(unique_id, node, settings, idle)
+            reason = unselected or self._skip_reason(unique_id, node, settings, idle)
             return [self._skip(unique_id, reason)] if reason else self._refreshes(unique_id, node, settings)
         except (NodeError, UsageError) as error:
             # What this run did not build cannot fail it; its mistake is still said.
@@ -98,7 +101,7 @@ class _Planner:
         globs = self._orders.models
         names = (node.name, f"{node.name}.v{node.version}", unique_id)
         selected = not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)
-        return None if selected else "not selected by --model"
+        return None if selected else NOT_SELECTED
 
     def _not_built(self, unique_id: str) -> str | None:
         """Why none of the runs built a node, or None when one did."""

@@ -1,20 +1,25 @@
-"""What the user sees while refreshes are sent: dbt-like lines, or JSON events."""
+"""What the user sees while refreshes are sent: dbt-like lines, or JSON events of dbt's form."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import click
 import msgspec
 
-from dbt_anymetrics.plan import NOT_IN_RUN
 from dbt_anymetrics.result import Counts, Result, Status, count
 from dbt_anymetrics.text import one_line
 
+Level = Literal["info", "warn", "error"]
+
 _WIDTH = 100
+
+_MANY = 5
+"""Nodes skipped for one and the same reason that are still listed one by one."""
 
 _LABELS = {
     Status.SUCCESS: ("OK", "green"),
@@ -24,33 +29,67 @@ _LABELS = {
 }
 
 
-class TextReporter:
-    """Lines as dbt writes them: results on stdout (or stderr, where stdout holds JSON), warnings on stderr."""
+class Output(Protocol):
+    """Where lines go."""
 
-    def __init__(self, *, quiet: bool = False, results_to_stderr: bool = False) -> None:
+    def result(self, line: str, level: Level) -> None:
+        """A line that the user asked for."""
+
+    def log(self, line: str, level: Level) -> None:
+        """A line about the work itself."""
+
+
+class Console:
+    """Results on stdout, or on stderr where stdout holds the artifact; the log on stderr. `quiet` leaves the errors."""
+
+    def __init__(self, *, quiet: bool = False, results_to_stderr: bool = False, stamped: bool = True) -> None:
         self._quiet = quiet
         self._results_to_stderr = results_to_stderr
+        self._stamped = stamped
+
+    def result(self, line: str, level: Level) -> None:
+        """Write a line that the user asked for."""
+        self._echo(line, level, err=self._results_to_stderr)
+
+    def log(self, line: str, level: Level) -> None:
+        """Write a line about the work itself."""
+        self._echo(line, level, err=True)
+
+    def _echo(self, line: str, level: Level, *, err: bool) -> None:
+        if self._quiet and level != "error":
+            return
+        stamp = f"{datetime.now().astimezone():%H:%M:%S}  " if self._stamped else ""
+        click.echo(f"{stamp}{line}", err=err)
+
+
+class TextReporter:
+    """Lines as dbt writes them."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
 
     def warning(self, text: str) -> None:
         """Something is odd, and the work goes on."""
-        if not self._quiet:
-            click.echo(_stamped(f"{click.style('WARN', fg='yellow')} {one_line(text, 1000)}"), err=True)
+        self._output.log(f"{click.style('WARN', fg='yellow')} {one_line(text, 1000)}", "warn")
 
     def error(self, text: str) -> None:
         """Something beside the refreshes went wrong."""
-        click.echo(_stamped(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}"), err=True)
+        self._output.log(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}", "error")
 
     def begin(self, results: Sequence[Result]) -> None:
-        """The errors of the plan, and what is skipped with its reason."""
-        elsewhere = 0
+        """The errors of the plan, and what is skipped with its reason; a reason that many nodes share is told once."""
+        reasons: dict[str | None, list[Result]] = defaultdict(list)
         for result in results:
-            if result.message == NOT_IN_RUN:
-                elsewhere += 1
-            elif result.status in (Status.SKIPPED, Status.ERROR):
-                self._line(result.status, describe(result), result.message)
-        if elsewhere:
-            nodes = "node was" if elsewhere == 1 else "nodes were"
-            self._line(Status.SKIPPED, f"{elsewhere} configured {nodes} not part of this run", None)
+            if result.status is Status.ERROR:
+                self._line(result, describe(result), result.message)
+            elif result.status is Status.SKIPPED:
+                reasons[result.message].append(result)
+        for reason, skipped in reasons.items():
+            if len(skipped) > _MANY:
+                self._line(skipped[0], f"{len(skipped)} configured nodes or dates", reason)
+                continue
+            for result in skipped:
+                self._line(result, describe(result), reason)
 
     def outcome(self, number: int, total: int, result: Result) -> None:
         """One refresh: `1 of 3 OK <table> <date> ... [200 in 0.12s]`, and why it failed below it."""
@@ -58,43 +97,38 @@ class TextReporter:
         head = f"{number} of {total} {label} {describe(result)} "
         seconds = result.timing.seconds if result.timing else 0.0
         tail = f"[{click.style(_answer(result), fg=colour)} in {seconds:.2f}s]"
-        self._echo(_stamped(head.ljust(_WIDTH, ".") + f" {tail}"), result.status)
+        self._output.result(head.ljust(_WIDTH, ".") + f" {tail}", _level(result))
         if result.message:
             trace = f" (traceId {one_line(result.trace_id, 200)})" if result.trace_id else ""
-            self._echo(_stamped(f"  {result.unique_id}: {one_line(result.message, 1000)}{trace}"), result.status)
+            message = f"  {result.unique_id}: {one_line(result.message, 1000)}{trace}"
+            self._output.result(message, _level(result))
 
     def end(self, results: Sequence[Result], counts: Counts) -> None:
         """What was not sent, then the counts."""
         for result in results:
             if result.status is Status.PLANNED:
-                self._line(result.status, describe(result), result.message)
-        status = Status.ERROR if counts.error or counts.not_sent else Status.SUCCESS
-        self._echo(_stamped(f"Done. {counts}"), status)
+                self._line(result, describe(result), result.message)
+        self._output.result(f"Done. {counts}", "info" if counts.all_well else "error")
 
-    def _line(self, status: Status, subject: str, message: str | None) -> None:
-        label, colour = _LABELS[status]
+    def _line(self, result: Result, subject: str, message: str | None) -> None:
+        label, colour = _LABELS[result.status]
         reason = f": {one_line(message, 1000)}" if message else ""
-        self._echo(_stamped(f"{click.style(label, fg=colour)} {subject}{reason}"), status)
-
-    def _echo(self, line: str, status: Status) -> None:
-        if not self._quiet or status in (Status.ERROR, Status.PLANNED):
-            click.echo(line, err=self._results_to_stderr)
+        self._output.result(f"{click.style(label, fg=colour)} {subject}{reason}", _level(result))
 
 
 class JsonReporter:
-    """One JSON object a line, of the same events."""
+    """One JSON object a line, `info` and `data` as in dbt's own JSON log."""
 
-    def __init__(self, *, quiet: bool = False, results_to_stderr: bool = False) -> None:
-        self._quiet = quiet
-        self._results_to_stderr = results_to_stderr
+    def __init__(self, output: Output) -> None:
+        self._output = output
 
     def warning(self, text: str) -> None:
         """Something is odd, and the work goes on."""
-        self._event("warn", "warning", True, message=text)
+        self._output.log(_event("Warning", "warn", text), "warn")
 
     def error(self, text: str) -> None:
         """Something beside the refreshes went wrong."""
-        self._event("error", "error", True, message=text)
+        self._output.log(_event("Error", "error", text), "error")
 
     def begin(self, results: Sequence[Result]) -> None:
         """The errors of the plan, and what is skipped with its reason."""
@@ -111,18 +145,18 @@ class JsonReporter:
         for result in results:
             if result.status is Status.PLANNED:
                 self._result(result)
-        level = "error" if counts.error or counts.not_sent else "info"
-        self._event(level, "done", self._results_to_stderr, message=f"Done. {counts}", counts=counts)
+        level: Level = "info" if counts.all_well else "error"
+        self._output.result(_event("Done", level, f"Done. {counts}", counts=counts), level)
 
     def _result(self, result: Result, **more: Any) -> None:  # noqa: ANN401
-        level = "error" if result.status in (Status.ERROR, Status.PLANNED) else "info"
-        self._event(level, "refresh", self._results_to_stderr, result=result, **more)
+        label, _ = _LABELS[result.status]
+        text = f"{label} {describe(result)}" + (f": {result.message}" if result.message else "")
+        self._output.result(_event("Refresh", _level(result), text, result=result, **more), _level(result))
 
-    def _event(self, level: str, event: str, err: bool, **more: Any) -> None:  # noqa: ANN401
-        if self._quiet and level != "error":
-            return
-        head = {"ts": datetime.now(timezone.utc), "level": level, "event": event}
-        click.echo(msgspec.json.encode({**head, **more}).decode(), err=err)
+
+def _event(name: str, level: Level, text: str, **data: Any) -> str:  # noqa: ANN401
+    info = {"name": name, "level": level, "msg": one_line(text, 2000), "ts": datetime.now(timezone.utc)}
+    return msgspec.json.encode({"info": info, "data": data}).decode()
 
 
 def describe(result: Result) -> str:
@@ -130,16 +164,6 @@ def describe(result: Result) -> str:
     if result.table_name and result.partition:
         return f"{result.table_name} {result.partition}"
     return one_line(result.unique_id, 300)
-
-
-def _answer(result: Result) -> str:
-    """What stands for the answer on a line: AnyMetrics' code, else the HTTP status."""
-    answer = result.code if result.code and result.code != "200" else result.http_status
-    return one_line(str(answer or "no answer"), 40)
-
-
-def _stamped(line: str) -> str:
-    return f"{datetime.now().astimezone():%H:%M:%S}  {line}"
 
 
 def plan_lines(results: Sequence[Result]) -> Iterator[str]:
@@ -166,3 +190,13 @@ def _dates(results: Iterable[Result]) -> str:
         else:
             ranges.append((day, day))
     return ", ".join(str(first) if first == last else f"{first}..{last}" for first, last in ranges)
+
+
+def _level(result: Result) -> Level:
+    return "error" if result.status in (Status.ERROR, Status.PLANNED) else "info"
+
+
+def _answer(result: Result) -> str:
+    """What stands for the answer on a line: AnyMetrics' code, else the HTTP status."""
+    answer = result.code if result.code and result.code != "200" else result.http_status
+    return one_line(str(answer or "no answer"), 40)

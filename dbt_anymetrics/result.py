@@ -79,6 +79,11 @@ class Counts(Struct, frozen=True):
         """All of them."""
         return self.ok + self.error + self.skip + self.not_sent
 
+    @property
+    def all_well(self) -> bool:
+        """Whether nothing failed and nothing was left over."""
+        return not (self.error or self.not_sent)
+
     def __str__(self) -> str:
         """As dbt ends a run: `OK=2 ERROR=1 SKIP=4 TOTAL=7`, with what was not sent where there is any."""
         waiting = f" NOT_SENT={self.not_sent}" if self.not_sent else ""

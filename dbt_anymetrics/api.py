@@ -1,0 +1,66 @@
+"""The one function for libraries and orchestrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from dbt_anymetrics.commands import refresh as run
+from dbt_anymetrics.commands import reporter_for
+from dbt_anymetrics.engine import Outcome
+from dbt_anymetrics.environment import options_from_environment
+
+StrPath = str | PathLike[str]
+
+
+def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
+    project_dir: StrPath | None = None,
+    *,
+    target_path: StrPath | None = None,
+    manifest: StrPath | None = None,
+    run_results: Sequence[StrPath] = (),
+    datasource: str | None = None,
+    run_date: str | None = None,
+    partition: str | None = None,
+    timezone: str | None = None,
+    vars: Mapping[str, Any] | None = None,  # noqa: A002 (dbt's name)
+    models: Sequence[str] = (),
+    force: bool = False,
+    threads: int | None = None,
+    fail_fast: bool = False,
+    quiet: bool = False,
+    **_context: object,
+) -> Outcome:
+    """Refresh in AnyMetrics what the last dbt run in a project rebuilt, as the command `dbt-anymetrics refresh` does.
+
+    The arguments are that command's options. What is not given, and the connection with its credential, is read from
+    the `ANYMETRICS_*` environment variables. Arguments of other names are ignored, so that the function can be an
+    orchestrator's callback as it is (Cosmos calls `callback(project_dir, **kwargs)`).
+
+    A refresh that fails raises nothing: see `exit_code`, `counts` and `document.results` of what is returned. Raises
+    ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
+    sent then.
+    """
+    options = options_from_environment(
+        project_dir=_text(project_dir),
+        target_path=_text(target_path),
+        manifest=Path(manifest) if manifest else None,
+        run_results=[Path(path) for path in run_results],
+        datasource=datasource,
+        run_date=run_date,
+        partition=partition,
+        timezone=timezone,
+        vars=vars,
+        models=models,
+        force=force,
+        threads=threads,
+        fail_fast=fail_fast,
+        quiet=quiet,
+    )
+    return run(options, reporter_for(options))
+
+
+def _text(path: StrPath | None) -> str | None:
+    return None if path is None else fspath(path)

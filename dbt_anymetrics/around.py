@@ -1,0 +1,155 @@
+"""`dbt-anymetrics dbt ...`: dbt run as given, then a refresh of what this run built."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dbt_anymetrics.artifacts import Args, read_run_results
+from dbt_anymetrics.commands import refresh, reporter_for
+from dbt_anymetrics.environment import options_from_environment
+from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
+from dbt_anymetrics.inputs import RUN_RESULTS
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.project import load_yaml
+
+DBT_VARIABLE = "ANYMETRICS_DBT"
+
+AROUND_VARIABLE = "DBT_ANYMETRICS_AROUND"
+"""How the on-run-end macro sees that a refresh follows even where dbt runs no Python."""
+
+
+class Seen(Struct, frozen=True):
+    """What dbt's own arguments say. `args` may be in no artifact: dbt 2.x records little of its command line."""
+
+    project_dir: str | None
+    target_path: str | None
+    vars: str
+    args: Args
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run dbt, refresh, and return dbt's exit code where it is not 0, else our own.
+
+    Raises UsageError, before dbt runs, when there is no dbt or an environment variable cannot be read.
+    """
+    program = find_dbt()
+    seen = look(arguments)
+    options = options_from_environment(
+        project_dir=seen.project_dir, target_path=seen.target_path, vars=load_yaml(seen.vars, "--vars")
+    )
+    before = _invocation(options)
+    dbt_code = _run_dbt([program, *arguments])
+    our_code = _refresh(options, seen, before)
+    code, whose = (dbt_code, "dbt's") if dbt_code else (our_code, "dbt-anymetrics'")
+    if code:
+        click.echo(f"The exit code {code} is {whose} (dbt: {dbt_code}, dbt-anymetrics: {our_code}).", err=True)
+    return code
+
+
+def find_dbt() -> str:
+    """The dbt to run: the one that ANYMETRICS_DBT names, the one beside this Python, the first in PATH."""
+    named = os.environ.get(DBT_VARIABLE)
+    if named:
+        found = shutil.which(named)
+    else:
+        found = shutil.which("dbt", path=str(Path(sys.executable).parent)) or shutil.which("dbt")
+    if found is None:
+        where = DBT_VARIABLE if named else "PATH"
+        raise UsageError(f"there is no {named or 'dbt'} to run", where=where, hint=f"Name it with {DBT_VARIABLE}")
+    return found
+
+
+def look(arguments: Sequence[str]) -> Seen:
+    """Read in dbt's arguments what concerns the refresh, `--option value` and `--option=value` alike."""
+    given: dict[str, str] = {}
+    flags: set[str] = set()
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        if option in _WITH_VALUE:
+            given[option] = value if equals else next(rest, "")
+        else:
+            flags.add(argument)
+    return Seen(
+        project_dir=given.get("--project-dir"),
+        target_path=given.get("--target-path"),
+        vars=given.get("--vars") or "{}",
+        args=Args(
+            full_refresh=bool(flags & {"--full-refresh", "-f"}), empty="--empty" in flags, sample=given.get("--sample")
+        ),
+    )
+
+
+_WITH_VALUE = frozenset(
+    {"--project-dir", "--target-path", "--vars", "--sample", "--target", "-t", "--profile", "--profiles-dir"}
+)
+"""Options that take a value: it must not be taken for an option itself."""
+
+
+def _run_dbt(command: Sequence[str]) -> int:
+    """Run dbt with our own terminal; its exit code, as a shell tells it when a signal ended it."""
+    with subprocess.Popen(command, env={**os.environ, AROUND_VARIABLE: "1"}) as process, _forwarding(process):  # noqa: S603 (the user's own dbt command)
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Outlive Ctrl-C and SIGTERM while dbt ends its work, and see that dbt gets them.
+
+    A terminal sends Ctrl-C to dbt too; to send it once more would make dbt drop what it is doing.
+    """
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not (number == signal.SIGINT and _terminal_signals_us()):
+            with suppress(OSError):
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminal_signals_us() -> bool:
+    if not hasattr(os, "tcgetpgrp"):
+        return True  # Windows sends Ctrl-C to every process of the console
+    with suppress(OSError, ValueError):
+        return os.tcgetpgrp(sys.__stdin__.fileno() if sys.__stdin__ else 0) == os.getpgrp()
+    return False
+
+
+def _refresh(options: Options, seen: Seen, before: str | None) -> int:
+    """Refresh what this run of dbt built; an error is shown, so that dbt's exit code can still win."""
+    reporter = reporter_for(options)
+    try:
+        after = _invocation(options)
+        if after is None or after == before:
+            reporter.warning("dbt wrote no run results this time, so nothing is refreshed")
+            return 0
+        return refresh(replace(options, seen_args=seen.args), reporter).exit_code
+    except AnyMetricsError as error:
+        reporter.error(str(error))
+        return error.exit_code
+
+
+def _invocation(options: Options) -> str | None:
+    """dbt's id of the run whose results are on disk, or None when there are none to use."""
+    try:
+        return read_run_results(options.project().target / RUN_RESULTS).metadata.invocation_id
+    except ArtifactError:
+        return None

@@ -1,0 +1,109 @@
+"""What the on-run-end hook asks for, done inside dbt's process once dbt has written its run results."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import click
+import msgspec
+from dbt.flags import get_flags
+from msgspec import Struct
+
+from dbt_anymetrics.artifacts import read_run_results
+from dbt_anymetrics.commands import refresh
+from dbt_anymetrics.environment import options_from_environment
+from dbt_anymetrics.errors import AnyMetricsError, UsageError
+from dbt_anymetrics.inputs import RUN_RESULTS
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.report import Level, TextReporter
+
+try:
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.functions import fire_event
+    from dbt_common.events.types import Note
+except ImportError:  # dbt-core 1.6 and 1.7
+    from dbt.events.base_types import EventLevel
+    from dbt.events.functions import fire_event
+    from dbt.events.types import Note
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True):
+    """The arguments of the macro `anymetrics.refresh`, as dbt evaluated them."""
+
+    run_date: str | None = None
+    partition: list[str] | None = None
+    models: list[str] | None = None
+    on_error: Literal["warn", "fail"] = "warn"
+
+
+class DbtOutput:
+    """Lines as events of dbt's own: they appear where dbt's do, in its form, its log file and its callbacks."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def result(self, line: str, level: Level) -> None:
+        """Write a line that the user asked for."""
+        self.log(line, level)
+
+    def log(self, line: str, level: Level) -> None:
+        """Write a line about the work itself."""
+        # Never as a warning of dbt's: with --warn-error it would end the command.
+        at = EventLevel.ERROR if level == "error" else EventLevel.INFO
+        fire_event(Note(msg=line if self._colours else click.unstyle(line)), level=at)
+
+
+def answer(requests: list[str], invocation_id: str) -> bool:
+    """Do what each request asks for, and return whether dbt's command is to fail for it."""
+    flags = get_flags()
+    reporter = TextReporter(DbtOutput(colours=bool(flags.USE_COLORS)))
+    outcomes = [_answer(request, invocation_id, flags, reporter) for request in requests]
+    return any(outcomes)
+
+
+def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -> bool:  # noqa: ANN401
+    request = Request(on_error="warn")
+    try:
+        request = _request(text)
+        _check_artifacts(invocation_id, flags)
+        exit_code = refresh(_options(request, flags), reporter).exit_code
+    except AnyMetricsError as error:
+        reporter.error(f"AnyMetrics was not refreshed: {error}")
+        exit_code = error.exit_code
+    return bool(exit_code) and request.on_error == "fail"
+
+
+def _request(text: str) -> Request:
+    try:
+        request = msgspec.json.decode(text, type=Request)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"its arguments cannot be understood ({error})", where="anymetrics.refresh()") from None
+    # An undefined name in Jinja arrives as an empty text or list, and must not be taken for no argument at all.
+    for name in ("run_date", "partition", "models"):
+        if getattr(request, name) in ("", []):
+            raise UsageError(f"{name} is empty", where="anymetrics.refresh()", hint="Is the name in it defined?")
+    return request
+
+
+def _options(request: Request, flags: Any) -> Options:  # noqa: ANN401
+    return options_from_environment(
+        project_dir=_text(flags.PROJECT_DIR),
+        target_path=_text(flags.TARGET_PATH),
+        hook_run_date=request.run_date,
+        hook_partition=request.partition,
+        models=request.models or (),
+    )
+
+
+def _check_artifacts(invocation_id: str, flags: Any) -> None:  # noqa: ANN401
+    """Make sure that the run results on disk are those of this very command."""
+    if not flags.WRITE_JSON:
+        raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")
+    options = Options(project_dir=_text(flags.PROJECT_DIR), target_path=_text(flags.TARGET_PATH))
+    path = options.project().target / RUN_RESULTS
+    if read_run_results(path).metadata.invocation_id != invocation_id:
+        raise UsageError("is of an earlier dbt run: this one wrote none", where=str(path))
+
+
+def _text(path: object) -> str | None:
+    return str(path) if path else None

@@ -1,0 +1,98 @@
+"""The listener inside dbt 1.x: it waits for the request of the on-run-end macro, and acts when the command is over.
+
+dbt builds the class below at every command. Here is only what costs nothing: the standard library, and what dbt has
+loaded already. Nothing may go wrong in dbt's eyes: whatever is raised here, dbt would take for its own failure.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+
+from dbt.plugins.manager import dbtPlugin
+
+from dbt_anymetrics import __version__
+
+PLUGIN_VARIABLE = "DBT_ANYMETRICS_PLUGIN"
+"""How the macro sees that this listener is there: as an environment variable of dbt's context."""
+
+REQUEST = "[anymetrics] refresh after this run: "
+"""What the macro's line begins with; JSON follows."""
+
+
+class AnyMetricsPlugin(dbtPlugin):  # type: ignore[misc]
+    """dbt's way in (its interface was the same from dbt-core 1.6 to 1.13)."""
+
+    def initialize(self) -> None:
+        """Listen to the events of this command."""
+        with suppress(Exception):
+            callbacks = _callbacks()
+            if not any(isinstance(callback, Listener) for callback in callbacks):
+                callbacks.append(Listener())
+            _announce()
+
+
+class Listener:
+    """Called for every event of a dbt command, from any of its threads."""
+
+    def __init__(self) -> None:
+        self._requests: list[str] = []
+
+    def __call__(self, event: Any) -> None:  # noqa: ANN401 (a protobuf message of dbt's)
+        """Note the macro's requests; at the end of the command, do what they ask for.
+
+        Raises SystemExit(1), which dbt lets through, when a refresh failed and the hook says `on_error='fail'`.
+        """
+        name = event.info.name
+        if name == "JinjaLogInfo" and event.data.msg.startswith(REQUEST):
+            self._requests.append(event.data.msg.removeprefix(REQUEST))
+        elif name == "CommandCompleted":
+            os.environ.pop(PLUGIN_VARIABLE, None)
+            requests, self._requests = self._requests, []
+            if requests and _is_fatal(requests, event.info.invocation_id) and event.data.success:
+                raise SystemExit(1)
+
+
+def _is_fatal(requests: list[str], invocation_id: str) -> bool:
+    try:
+        from dbt_anymetrics.hook import answer  # noqa: PLC0415 (only where the hook is used)
+
+        return answer(requests, invocation_id)
+    except BaseException as error:  # noqa: BLE001 (a mistake of ours, or Ctrl-C, is no failure of the dbt run)
+        with suppress(Exception):
+            print(f"[anymetrics] the refresh ended early: {type(error).__name__}. Run 'dbt-anymetrics refresh'")
+        return any('"on_error": "fail"' in request for request in requests)
+
+
+def _callbacks() -> list[Any]:
+    """dbt's list of listeners, emptied at the start of each command."""
+    try:
+        from dbt_common.events.event_manager_client import get_event_manager  # noqa: PLC0415 (dbt-core 1.8 and later)
+    except ImportError:
+        from dbt.events.functions import EVENT_MANAGER  # noqa: PLC0415 (dbt-core 1.6 and 1.7)
+
+        callbacks: list[Any] = EVENT_MANAGER.callbacks
+    else:
+        callbacks = get_event_manager().callbacks
+    return callbacks
+
+
+def _announce() -> None:
+    """Let the macro see the listener.
+
+    From 1.8 on, dbt takes a copy of the environment at the start of a command: only that copy is marked, so that no
+    process started from here inherits the mark. Before, there is no copy, and the mark goes when the command ends.
+    """
+    try:
+        from dbt_common.context import get_invocation_context  # noqa: PLC0415
+    except ImportError:
+        os.environ[PLUGIN_VARIABLE] = __version__
+        return
+    environment: Any = get_invocation_context().env
+    # On Windows dbt wraps the copy to ignore the case of names.
+    wrapped = getattr(environment, "_env", None)
+    if wrapped is None:
+        environment[PLUGIN_VARIABLE] = __version__
+    else:
+        wrapped[PLUGIN_VARIABLE.casefold()] = (PLUGIN_VARIABLE, __version__)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbt_anymetrics.sandbox import Sandbox
+from tests.artifacts import scenario
+from tests.shop import DS, Shop
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The shop after one `dbt build`; copy it before changing it."""
+    shop = Shop.new(tmp_path_factory.mktemp("built") / "shop")
+    done = shop.dbt("build", *DS)
+    assert done.returncode == 0, done.stdout
+    return shop
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def shop(built: Shop, sandbox: Sandbox, tmp_path: Path) -> Shop:
+    """A copy of the built shop, connected to a sandbox of its own."""
+    return built.copy(tmp_path / "shop", sandbox.environment)
+
+
+@pytest.fixture
+def recorded(sandbox: Sandbox, tmp_path: Path) -> Shop:
+    """A folder with nothing but the recorded artifacts of a build, connected to a sandbox of its own."""
+    scenario("1.11", "build", tmp_path / "target")
+    return Shop(tmp_path, sandbox.environment)

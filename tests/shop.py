@@ -1,0 +1,69 @@
+"""The example project in a temporary copy, and the commands run in it as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+DBT = os.environ.get("TEST_DBT") or str(Path(sys.executable).with_name("dbt"))
+DAY = "2024-07-17"
+DS = ("--vars", f"{{ds: {DAY}}}")
+_LEFT_BEHIND = shutil.ignore_patterns("target", "logs", "dbt_packages", "*.duckdb*", "package-lock.yml", ".user.yml")
+
+
+class Shop:
+    """A copy of `integration_tests` in a folder of its own."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] = {}) -> None:
+        self.folder = folder
+        self.target = folder / "target"
+        # Of the machine's own environment, nothing that speaks to dbt or to us.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "ANYMETRICS_"))}
+        quiet = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "PYTHONWARNINGS": "ignore"}
+        self.environment = {**inherited, **quiet, **environment}
+
+    @classmethod
+    def new(cls, folder: Path) -> Shop:
+        """A fresh copy, its package (this repository) installed."""
+        shutil.copytree(ROOT / "integration_tests", folder, ignore=_LEFT_BEHIND)
+        (folder / "packages.yml").write_text(f"packages: [{{local: {json.dumps(str(ROOT))}}}]\n")
+        shop = cls(folder)
+        assert shop.dbt("deps").returncode == 0
+        return shop
+
+    def copy(self, folder: Path, environment: Mapping[str, str] = {}) -> Shop:
+        """A copy with everything that dbt left in this one."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Shop(folder, environment)
+
+    def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt; stdout holds what a person would see."""
+        return self.run([DBT, "--no-use-colors", *arguments], environment)
+
+    def cli(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run our own command."""
+        return self.run([sys.executable, "-m", "dbt_anymetrics", *arguments], environment)
+
+    def run(self, command: list[str], environment: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run any command in the project."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def artifact(self) -> dict[str, Any]:
+        """Our results artifact."""
+        loaded: dict[str, Any] = json.loads((self.target / "anymetrics_results.json").read_bytes())
+        return loaded

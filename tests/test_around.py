@@ -1,0 +1,108 @@
+"""`dbt-anymetrics dbt ...` around real dbt."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbt_anymetrics.around import look
+from dbt_anymetrics.sandbox import Sandbox
+from tests.expected import MAIN, sent
+from tests.shop import DAY, DBT, DS, Shop
+
+ONE = ("run", "--select", "dim_customers")
+
+
+def around(shop: Shop, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return shop.cli("dbt", *arguments, ANYMETRICS_RUN_DATE=DAY, ANYMETRICS_DBT=DBT, **environment)
+
+
+def test_dbt_runs_as_given_and_what_it_built_is_refreshed(shop: Shop, sandbox: Sandbox) -> None:
+    done = around(shop, *ONE, *DS)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 OK created sql table model main.dim_customers" in done.stdout
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+
+
+def test_the_exit_code_of_dbt_wins_and_what_was_built_is_refreshed(shop: Shop, sandbox: Sandbox) -> None:
+    done = around(shop, "run", "--select", "dim_customers", "fct_orders", "--vars", "{fail_model: true}")
+    assert done.returncode == 1
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+    assert done.stderr.splitlines()[-1] == "The exit code 1 is dbt's (dbt: 1, dbt-anymetrics: 0)."
+
+
+def test_our_exit_code_counts_where_dbt_succeeds(shop: Shop) -> None:
+    done = around(shop, *ONE, ANYMETRICS_URL="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "The exit code 1 is dbt-anymetrics' (dbt: 0, dbt-anymetrics: 1)."
+
+
+@pytest.mark.parametrize("arguments", [("ls",), ("parse",), ("run", "--select", "dim_customers", "--no-write-json")])
+def test_results_of_an_earlier_run_are_never_used(shop: Shop, sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+    done = around(shop, *arguments)
+    assert done.returncode == 0
+    assert sent(sandbox) == []
+    assert "dbt wrote no run results this time, so nothing is refreshed" in done.stderr
+
+
+def test_a_project_that_does_not_parse_refreshes_nothing(shop: Shop, sandbox: Sandbox) -> None:
+    (shop.folder / "models" / "broken.sql").write_text("select * from {{ ref('nothing') }}")
+    assert around(shop, "build").returncode == 2
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize("option", [("--target-path", "elsewhere"), ("--target-path=elsewhere",)])
+def test_the_target_path_is_understood_in_both_spellings(shop: Shop, sandbox: Sandbox, option: tuple[str, ...]) -> None:
+    assert around(shop, *ONE, *option).returncode == 0
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+    assert (shop.folder / "elsewhere" / "anymetrics_results.json").is_file()
+
+
+def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: Sandbox) -> None:
+    project = shop.folder / "dbt_project.yml"
+    project.write_text(project.read_text() + "\non-run-end: \"{{ anymetrics.refresh(run_date='2024-01-01') }}\"\n")
+    done = shop.cli("dbt", *ONE, ANYMETRICS_DBT=DBT)
+    assert done.returncode == 0
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-01-01")]
+
+
+def test_a_dbt_that_is_not_there_is_said(shop: Shop) -> None:
+    done = shop.cli("dbt", "run", ANYMETRICS_DBT="no-such-dbt")
+    assert done.returncode == 2
+    assert "ANYMETRICS_DBT: there is no no-such-dbt to run" in done.stderr
+
+
+def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
+    stand_in = tmp_path / "dbt"
+    stand_in.write_text(
+        f"#!{sys.executable}\nimport signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\nprint('ready', flush=True)\nsignal.pause()\n"
+    )
+    stand_in.chmod(0o755)
+    environment = {**shop.environment, "ANYMETRICS_DBT": str(stand_in)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "dbt_anymetrics", "dbt", "run"],
+        cwd=shop.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert sent(sandbox) == []
+
+
+def test_what_dbt_2_does_not_record_is_read_from_its_arguments() -> None:
+    seen = look(
+        ["run", "--vars", "--empty", "--vars={ds: 2024-07-17}", "--project-dir", "p", "-f", "--sample", "3 days"]
+    )
+    assert (seen.project_dir, seen.vars) == ("p", "{ds: 2024-07-17}")
+    assert (seen.args.full_refresh, seen.args.empty, seen.args.sample) == (True, True, "3 days")

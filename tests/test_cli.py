@@ -1,0 +1,290 @@
+"""The command line over recorded artifacts: options, output, exit codes, and every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbt_anymetrics.sandbox import Sandbox, Shape
+from tests.artifacts import scenario
+from tests.shop import DAY, Shop
+
+REFRESHES = 29
+"""What the recorded build is to refresh."""
+
+
+def connected(folder: Path, sandbox: Sandbox) -> Shop:
+    scenario("1.11", "build", folder / "target")
+    return Shop(folder, sandbox.environment)
+
+
+def test_only_the_selected_models_are_refreshed(recorded: Shop, sandbox: Sandbox) -> None:
+    recorded.cli("refresh", "--run-date", DAY, "-m", "dim_*", "-m", "fct_orders")
+    assert {str(r.table_name).rsplit(".", 1)[1] for r in sandbox.received} == {
+        "dim_customers",
+        "dim_products_v1",
+        "dim_products_v2",
+        "fct_orders",
+    }
+
+
+def test_a_glob_that_matches_nothing_is_said(recorded: Shop) -> None:
+    done = recorded.cli("refresh", "-m", "nope*")
+    assert done.returncode == 0
+    assert "no configured node matches --model nope*" in done.stderr
+
+
+def test_what_an_earlier_selection_refreshed_is_remembered(recorded: Shop, sandbox: Sandbox) -> None:
+    recorded.cli("refresh", "--run-date", DAY, "-m", "dim_customers")
+    recorded.cli("refresh", "--run-date", DAY, "-m", "fct_orders")
+    recorded.cli("refresh", "--run-date", DAY)
+    tables = [request.table_name for request in sandbox.received]
+    assert tables.count("duckdb.`shop.main`.dim_customers") == 1
+    assert tables.count("duckdb.`shop.main`.fct_orders") == 1
+
+
+def test_an_ordered_partition_holds_for_every_node(recorded: Shop, sandbox: Sandbox) -> None:
+    recorded.cli("refresh", "--partition", "2024-01-01..2024-01-02, 2024-02-01")
+    assert {request.partition for request in sandbox.received} == {"2024-01-01", "2024-01-02", "2024-02-01"}
+
+
+def test_vars_reach_templates_in_meta(recorded: Shop, sandbox: Sandbox) -> None:
+    recorded.cli("refresh", "--vars", "{ds: 2024-03-05}", "-m", "orders_by_region")
+    assert [request.partition for request in sandbox.received] == ["2024-03-05"]
+
+
+def test_json_output_is_the_artifact_and_nothing_else(recorded: Shop) -> None:
+    done = recorded.cli("refresh", "--run-date", DAY, "--output", "json")
+    assert json.loads(done.stdout) == recorded.artifact()
+
+
+def test_json_log_lines_are_json_in_the_form_of_dbt(recorded: Shop) -> None:
+    done = recorded.cli("refresh", "--run-date", DAY, "--log-format", "json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all({"info", "data"} == event.keys() for event in events)
+    assert events[-1]["info"]["msg"].startswith("Done. OK=29")
+
+
+def test_quiet_says_nothing_when_all_is_well(recorded: Shop) -> None:
+    done = recorded.cli("refresh", "--run-date", DAY, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_quiet_still_says_what_failed(tmp_path: Path) -> None:
+    with Sandbox(answers=Shape.NO_PERMISSION) as sandbox:
+        done = connected(tmp_path, sandbox).cli("refresh", "--quiet", "-m", "dim_customers")
+    assert done.returncode == 1
+    assert "SM_02_0038" in done.stdout
+
+
+def test_the_kill_switch_sends_nothing(recorded: Shop, sandbox: Sandbox) -> None:
+    done = recorded.cli("refresh", ANYMETRICS_ENABLED="false")
+    assert done.returncode == 0
+    assert "switched off by ANYMETRICS_ENABLED=false" in done.stderr
+    assert sandbox.received == []
+
+
+def test_several_runs_are_refreshed_together(recorded: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
+    seeds = scenario("1.11", "seed", tmp_path / "seeds")
+    done = recorded.cli(
+        "refresh",
+        *("--run-results", "target/run_results.json", "--run-results", str(seeds / "run_results.json")),
+        *("--manifest", "target/manifest.json", "--run-date", DAY),
+    )
+    assert done.returncode == 0
+    assert len({(r.table_name, r.partition) for r in sandbox.received}) == len(sandbox.received) == REFRESHES
+
+
+# Failure and retry
+
+
+def test_one_refusal_does_not_stop_the_others(tmp_path: Path) -> None:
+    with Sandbox(answers=lambda n: Shape.NO_PERMISSION if n == 3 else None) as sandbox:
+        done = connected(tmp_path, sandbox).cli("refresh", "--run-date", DAY)
+        assert done.returncode == 1
+        assert "Done. OK=28 ERROR=1 SKIP=1 TOTAL=30" in done.stdout
+        assert len(sandbox.received) == REFRESHES
+
+
+def test_fail_fast_sends_nothing_more_and_says_so(tmp_path: Path) -> None:
+    with Sandbox(answers=Shape.NO_PERMISSION) as sandbox:
+        done = connected(tmp_path, sandbox).cli("refresh", "--fail-fast", "--threads", "1")
+        assert done.returncode == 1
+        assert len(sandbox.received) == 1
+        assert "NOT SENT" in done.stdout
+        assert "NOT_SENT=28 TOTAL=30" in done.stdout
+
+
+def test_retry_sends_what_failed_and_only_that(tmp_path: Path) -> None:
+    with Sandbox(answers=lambda n: Shape.NO_PERMISSION if n in (3, 5) else None) as sandbox:
+        shop = connected(tmp_path, sandbox)
+        shop.cli("refresh", "--run-date", DAY, "--threads", "1")
+        failed = [(r.table_name, r.partition) for r in sandbox.received if not r.ok]
+        assert len(failed) == 2
+        done = shop.cli("retry")
+        assert done.returncode == 0, done.stdout
+        assert sorted((r.table_name, r.partition) for r in sandbox.received[REFRESHES:]) == sorted(failed)
+        assert "Done. OK=2 ERROR=0 SKIP=0 TOTAL=2" in done.stdout
+        assert {result["status"] for result in shop.artifact()["results"]} == {"success", "skipped"}
+        assert "nothing that failed" in shop.cli("retry").stderr
+        assert shop.cli("refresh", "--run-date", DAY).returncode == 0
+        assert len(sandbox.received) == REFRESHES + 2
+
+
+def test_retry_without_a_record_says_what_to_run(tmp_path: Path) -> None:
+    done = Shop(tmp_path).cli("retry")
+    assert done.returncode == 2
+    assert "Run dbt-anymetrics refresh" in done.stderr
+
+
+def test_a_passing_trouble_is_retried(tmp_path: Path) -> None:
+    with Sandbox(answers=lambda n: Shape.UNAVAILABLE if n == 0 else None) as sandbox:
+        shop = connected(tmp_path, sandbox)
+        assert shop.cli("refresh", "-m", "dim_customers").returncode == 0
+        assert len(sandbox.received) == 2
+        assert shop.artifact()["results"][-1]["attempts"] in (0, 2)
+
+
+def test_ctrl_c_records_what_was_sent_and_reports_the_rest(tmp_path: Path) -> None:
+    arrived, let_go = os.pipe()
+
+    def answer(number: int) -> Shape | None:
+        if number == 2:
+            os.write(let_go, b"x")
+            return Shape.HANG
+        return None
+
+    with Sandbox(answers=answer) as sandbox:
+        shop = connected(tmp_path, sandbox)
+        command = [sys.executable, "-m", "dbt_anymetrics", "refresh", "--threads", "1", "--timeout", "2"]
+        with subprocess.Popen(
+            command, cwd=shop.folder, env=shop.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            os.read(arrived, 1)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Ctrl-C" in stderr
+        statuses = [result["status"] for result in shop.artifact()["results"]]
+        assert (statuses.count("success"), statuses.count("error"), statuses.count("planned")) == (2, 1, 26)
+        assert stdout.count("NOT SENT") == 26
+        assert "not sent: interrupted" in stdout
+    os.close(arrived)
+    os.close(let_go)
+
+
+# Bad input: exit 2, one clear line, nothing sent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (("--run-date", "17/07/2024"), {}, "--run-date / ANYMETRICS_RUN_DATE: '17/07/2024' is not a date"),
+        (("--run-date", "2024-02-30"), {}, "a date that does not exist"),
+        (("--partition", "2024-07-17..2024-07-01"), {}, "runs backwards"),
+        (("--partition", "2000-01-01..2024-07-01"), {}, "more than 3,660"),
+        (("--partition", "{{ 1/0 }}"), {}, "--partition: the template"),
+        (("--partition", "{{ ''.__class__ }}"), {}, "--partition: the template"),
+        (("--partition", "{% for i in range(9) %}{% endfor %}"), {}, "For is not supported"),
+        (("--timezone", "Mars/Olympus"), {}, "'Mars/Olympus' is not a time zone"),
+        (("--vars", "["), {}, "--vars"),
+        (("--vars", "[1]"), {}, "not a YAML mapping"),
+        ((), {"ANYMETRICS_URL": ""}, "--url / ANYMETRICS_URL: is not set"),
+        ((), {"ANYMETRICS_TENANT_ID": ""}, "ANYMETRICS_TENANT_ID: is not set"),
+        ((), {"ANYMETRICS_AUTH_TYPE": ""}, "ANYMETRICS_AUTH_TYPE: is not set"),
+        ((), {"ANYMETRICS_AUTH_VALUE": ""}, "ANYMETRICS_AUTH_VALUE: is not set"),
+        ((), {"ANYMETRICS_AUTH_TYPE": "PASSWORD"}, "'PASSWORD' is not one of UID, TOKEN, ACCOUNT, APIKEY"),
+        ((), {"ANYMETRICS_URL": "anymetrics.example.com:8083"}, "begins with http:// or https://"),
+        ((), {"ANYMETRICS_URL": "http://user:pass@host"}, "has a user name, password"),
+        (("--timeout", "0"), {}, "ANYMETRICS_TIMEOUT: 0.0 is not between"),
+        (("--ca-bundle", "nope.pem"), {}, "there is no file nope.pem"),
+        (("--threads", "0"), {}, "0 is not in the range"),
+        ((), {"ANYMETRICS_ENABLED": "perhaps"}, "ANYMETRICS_ENABLED: 'perhaps' is not true or false"),
+        (("--target-path", "nowhere"), {}, "there is no such file. Run dbt first"),
+    ],
+)
+def test_wrong_usage_exits_2_and_sends_nothing(
+    recorded: Shop, sandbox: Sandbox, arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    done = recorded.cli("refresh", *arguments, **environment)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sandbox.received == []
+
+
+def test_a_wrong_setting_fails_its_node_alone(recorded: Shop, sandbox: Sandbox) -> None:
+    manifest = recorded.target / "manifest.json"
+    text = manifest.read_text().replace('"anymetrics.on_test_failure"', '"anymetrics.on_test_failur"')
+    manifest.write_text(text)
+    done = recorded.cli("refresh", "--run-date", DAY)
+    assert done.returncode == 1
+    assert "model.shop.customer_value: anymetrics.on_test_failur: is not a setting. Did you mean " in done.stdout
+    assert len(sandbox.received) == REFRESHES - 1
+
+
+def test_a_port_that_refuses_is_said_in_words(recorded: Shop) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = recorded.cli("refresh", "-m", "dim_customers", ANYMETRICS_URL=url)
+    assert done.returncode == 1
+    assert "the connection fails: Connection refused" in done.stdout
+
+
+def test_a_server_that_hangs_is_given_up_on(tmp_path: Path) -> None:
+    with Sandbox(answers=Shape.HANG) as sandbox:
+        done = connected(tmp_path, sandbox).cli("refresh", "-m", "dim_customers", "--timeout", "0.05")
+    assert done.returncode == 1
+    assert "no answer within 0.05 s; whether the refresh was triggered is unknown" in done.stdout
+
+
+def test_a_read_only_target_still_refreshes_and_says_the_record_is_lost(recorded: Shop, sandbox: Sandbox) -> None:
+    # A folder in the record's place refuses to be replaced by a file, for root too.
+    (recorded.target / "anymetrics_results.json").mkdir()
+    done = recorded.cli("refresh", "--run-date", DAY)
+    assert done.returncode == 1
+    assert len(sandbox.received) == REFRESHES
+    assert "cannot be written" in done.stderr
+    assert "OK=29" in done.stdout
+
+
+# debug and the rest
+
+
+def test_debug_shows_settings_artifacts_and_connection_but_not_the_secret(recorded: Shop) -> None:
+    done = recorded.cli("debug", ANYMETRICS_AUTH_VALUE="sandbox", ANYMETRICS_TIMEZONE="Asia/Shanghai")
+    assert done.returncode == 0, done.stdout
+    assert "Asia/Shanghai" in done.stdout
+    assert "environment variable ANYMETRICS_TIMEZONE" in done.stdout
+    assert "**********" in done.stdout
+    assert "Everything is in order." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "said"),
+    [
+        ({"ANYMETRICS_AUTH_VALUE": "wrong"}, 1, "SM_02_0038"),
+        ({"ANYMETRICS_URL": "http://127.0.0.1:9"}, 1, "Connection refused"),
+        ({"ANYMETRICS_TENANT_ID": ""}, 2, "ANYMETRICS_TENANT_ID: is not set"),
+    ],
+)
+def test_debug_says_what_is_wrong(recorded: Shop, environment: dict[str, str], code: int, said: str) -> None:
+    done = recorded.cli("debug", **environment)
+    assert done.returncode == code
+    assert said in done.stdout
+
+
+def test_every_command_has_help() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt_anymetrics", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in ("refresh", "plan", "retry", "debug", "sandbox"):
+        assert f"  {command} " in done.stdout

@@ -1,0 +1,139 @@
+"""Real dbt on DuckDB, our command as a user types it, and what reached the sandbox."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbt_anymetrics.sandbox import Sandbox
+from tests.expected import BUILD, MAIN, sent, sent_tables
+from tests.shop import DAY, DS, Shop
+
+
+def test_a_build_refreshes_each_rebuilt_table_and_date_once(shop: Shop, sandbox: Sandbox) -> None:
+    done = shop.cli("refresh", "--run-date", DAY)
+    assert done.returncode == 0, done.stderr
+    assert set(sent(sandbox)) == BUILD
+    assert len(sent(sandbox)) == len(BUILD)
+    assert done.stderr == ""
+    assert "SKIP model.shop.returned_orders: switched off by anymetrics.enabled: false" in done.stdout
+    assert f"Done. OK={len(BUILD)} ERROR=0 SKIP=1 TOTAL={len(BUILD) + 1}" in done.stdout
+
+
+def test_the_plan_is_what_refresh_does(shop: Shop, sandbox: Sandbox) -> None:
+    planned = shop.cli("plan", "--run-date", DAY, "--output", "json")
+    results = json.loads(planned.stdout)["results"]
+    assert {(r["table_name"], r["partition"]) for r in results if r["status"] == "planned"} == BUILD
+    assert not sandbox.received
+
+
+def test_the_artifact_records_every_outcome(shop: Shop, sandbox: Sandbox) -> None:
+    shop.cli("refresh", "--run-date", DAY)
+    run_results = json.loads((shop.target / "run_results.json").read_bytes())
+    artifact = shop.artifact()
+    assert artifact["metadata"]["invocation_id"] == run_results["metadata"]["invocation_id"]
+    traces = {request.trace_id for request in sandbox.received}
+    successes = [result for result in artifact["results"] if result["status"] == "success"]
+    assert {result["trace_id"] for result in successes} == traces
+    assert all(result["attempts"] == 1 and result["http_status"] == 200 and result["timing"] for result in successes)
+
+
+def test_a_second_refresh_sends_nothing_unless_forced(shop: Shop, sandbox: Sandbox) -> None:
+    shop.cli("refresh", "--run-date", DAY)
+    first = len(sent(sandbox))
+    again = shop.cli("refresh", "--run-date", DAY)
+    assert again.returncode == 0
+    assert len(sent(sandbox)) == first
+    assert "already refreshed for this dbt run" in again.stdout
+    third = shop.cli("refresh", "--run-date", DAY)
+    assert f"SKIP={first + 1}" in third.stdout
+    shop.cli("refresh", "--run-date", DAY, "--force")
+    assert len(sent(sandbox)) == 2 * first
+
+
+def test_after_another_run_the_same_dates_are_refreshed_again(shop: Shop, sandbox: Sandbox) -> None:
+    shop.cli("refresh", "--run-date", DAY)
+    first = len(sent(sandbox))
+    shop.dbt("run", "--select", "dim_customers", *DS)
+    shop.cli("refresh", "--run-date", DAY)
+    assert sent(sandbox)[first:] == [(f"{MAIN}.dim_customers", DAY)]
+
+
+def test_a_failed_test_holds_its_model_back(shop: Shop, sandbox: Sandbox) -> None:
+    assert shop.dbt("build", "--vars", f"{{ds: {DAY}, fail_test: true}}").returncode == 1
+    done = shop.cli("refresh", "--run-date", DAY)
+    assert done.returncode == 0
+    assert sent_tables(sandbox).isdisjoint({"fct_order_items", "product_sales_daily"})
+    assert {"customer_value", "weekly_revenue"} <= sent_tables(sandbox)
+    assert "SKIP model.shop.fct_order_items: its test not_null_fct_order_items_quantity failed" in done.stdout
+    assert "SKIP model.shop.product_sales: dbt did not build it: skipped" in done.stdout
+
+
+def test_a_failed_model_stops_only_what_depends_on_it(shop: Shop, sandbox: Sandbox) -> None:
+    assert shop.dbt("build", "--vars", f"{{ds: {DAY}, fail_model: true}}").returncode == 1
+    done = shop.cli("refresh", "--run-date", DAY)
+    assert done.returncode == 0
+    assert "SKIP model.shop.fct_orders: dbt did not build it: error" in done.stdout
+    assert "dim_customers" in sent_tables(sandbox)
+    assert sent_tables(sandbox).isdisjoint({"fct_orders", "weekly_revenue"})
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("compile",), "'dbt compile', which builds nothing"),
+        (("docs", "generate"), "'dbt docs generate', which builds nothing"),
+        (("test",), "'dbt test', which builds nothing"),
+        (("run", "--empty"), "--empty"),
+        (("run", "--sample", "3 days"), "--sample"),
+    ],
+)
+def test_what_builds_no_rows_refreshes_nothing_and_says_why(
+    shop: Shop, sandbox: Sandbox, command: tuple[str, ...], said: str
+) -> None:
+    assert shop.dbt(*command, *DS).returncode == 0
+    done = shop.cli("refresh")
+    assert done.returncode == 0
+    assert sent(sandbox) == []
+    assert said in done.stdout
+
+
+def test_a_full_refresh_sends_every_date_since_the_first(shop: Shop, sandbox: Sandbox) -> None:
+    assert shop.dbt("run", "--full-refresh", "--select", "fct_orders", *DS).returncode == 0
+    shop.cli("refresh", "--run-date", DAY)
+    assert sorted(sent(sandbox)) == [(f"{MAIN}.fct_orders", f"2024-07-{day}") for day in range(11, 18)]
+
+
+def test_batches_are_refreshed_by_their_dates_and_again_after_a_retry(shop: Shop, sandbox: Sandbox) -> None:
+    variables = f"{{ds: {DAY}, microbatch: true, fail_batch: 2024-07-14}}"
+    span = ("--event-time-start", "2024-07-13", "--event-time-end", "2024-07-16")
+    assert shop.dbt("run", "--select", "daily_orders", "--vars", variables, *span).returncode == 1
+    shop.cli("refresh")
+    assert sorted(sent(sandbox)) == [(f"{MAIN}.daily_orders", f"2024-07-{day}") for day in (13, 15)]
+
+
+def test_a_retry_refreshes_what_it_built(shop: Shop, sandbox: Sandbox) -> None:
+    shop.dbt("build", "--vars", f"{{ds: {DAY}, fail_model: true}}")
+    shop.cli("refresh", "--run-date", DAY)
+    first = len(sent(sandbox))
+    assert shop.dbt("retry", "--vars", f"{{ds: '{DAY}'}}").returncode == 0
+    shop.cli("refresh", "--run-date", DAY)
+    retried = {str(table).rsplit(".", 1)[1] for table, _ in sent(sandbox)[first:]}
+    assert "fct_orders" in retried
+    assert "dim_customers" not in retried
+
+
+def test_the_target_folder_is_found_as_dbt_finds_it(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shop.dbt("run", "--select", "dim_customers", "--target-path", str(elsewhere), *DS)
+    assert shop.cli("refresh", "--run-date", DAY, DBT_TARGET_PATH=str(elsewhere)).returncode == 0
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+    assert (elsewhere / "anymetrics_results.json").is_file()
+
+
+def test_the_run_date_that_dbt_was_given_in_its_environment_counts(shop: Shop, sandbox: Sandbox) -> None:
+    shop.dbt("run", "--select", "dim_customers", *DS, DBT_ENV_CUSTOM_ENV_ANYMETRICS_RUN_DATE="2024-07-16")
+    shop.cli("refresh")
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-07-16")]

@@ -1,0 +1,236 @@
+"""The on-run-end hook in real dbt 1.x: what reached the sandbox, what dbt printed, and how dbt ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbt_anymetrics.sandbox import Sandbox, Shape
+from tests.expected import BUILD, MAIN, sent, sent_tables
+from tests.shop import DAY, DBT, DS, Shop
+
+REFRESH = "{{ anymetrics.refresh(run_date=var('ds', none)) }}"
+REFUSED = {"ANYMETRICS_URL": "http://127.0.0.1:9"}
+ONE = ("run", "--select", "dim_customers")
+
+
+def hook(shop: Shop, *lines: str) -> Shop:
+    """Put lines into on-run-end."""
+    project = shop.folder / "dbt_project.yml"
+    project.write_text(project.read_text() + f"\non-run-end: {json.dumps(lines)}\n")
+    return shop
+
+
+def test_a_build_refreshes_by_itself(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).dbt("build", *DS)
+    assert done.returncode == 0, done.stdout
+    assert set(sent(sandbox)) == BUILD
+    assert len(sent(sandbox)) == len(BUILD)
+    assert f'[anymetrics] refresh after this run: {{"on_error": "warn", "run_date": "{DAY}"}}' in done.stdout
+    assert f"Done. OK={len(BUILD)} ERROR=0 SKIP=1" in done.stdout
+
+
+def test_without_the_hook_line_nothing_happens(shop: Shop, sandbox: Sandbox) -> None:
+    done = shop.dbt("build", *DS)
+    assert done.returncode == 0
+    assert "anymetrics" not in (done.stdout + done.stderr).lower()
+    assert sandbox.received == []
+
+
+def test_the_command_after_the_hook_sends_nothing_again(shop: Shop, sandbox: Sandbox) -> None:
+    hook(shop, REFRESH).dbt("build", *DS)
+    done = shop.cli("refresh")
+    assert done.returncode == 0
+    assert len(sent(sandbox)) == len(BUILD)
+
+
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        (("run", "--select", "fct_orders"), "fct_orders"),
+        (("seed", "--select", "raw_orders"), "raw_orders"),
+        (("snapshot",), "customers_snapshot"),
+    ],
+)
+def test_every_command_that_builds_refreshes(
+    shop: Shop, sandbox: Sandbox, command: tuple[str, ...], table: str
+) -> None:
+    assert hook(shop, REFRESH).dbt(*command, *DS).returncode == 0
+    assert sent_tables(sandbox) == {table}
+
+
+def test_a_retry_refreshes_what_it_built(shop: Shop, sandbox: Sandbox) -> None:
+    hook(shop, "{{ anymetrics.refresh() }}")
+    assert shop.dbt("build", "--vars", "{fail_model: true}").returncode == 1
+    first = len(sent(sandbox))
+    assert "fct_orders" not in sent_tables(sandbox)
+    assert shop.dbt("retry", "--vars", "{fail_model: false}").returncode == 0
+    assert f"{MAIN}.fct_orders" in {table for table, _ in sent(sandbox)[first:]}
+
+
+def test_a_test_run_sends_nothing_and_says_why(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).dbt("test", *DS)
+    assert sent(sandbox) == []
+    assert "'dbt test', which builds nothing" in done.stdout
+
+
+def test_failed_models_do_not_stop_the_refresh_and_dbt_still_fails(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).dbt("build", "--vars", f"{{ds: {DAY}, fail_model: true}}")
+    assert done.returncode == 1
+    assert "dim_customers" in sent_tables(sandbox)
+    assert "fct_orders" not in sent_tables(sandbox)
+
+
+def test_a_failing_hook_of_others_does_not_stop_the_refresh(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH, "select * from there_is_no_such_table").dbt(*ONE, *DS)
+    assert done.returncode == 1
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+
+
+def test_when_dbt_cannot_parse_nothing_is_sent(shop: Shop, sandbox: Sandbox) -> None:
+    (shop.folder / "models" / "broken.sql").write_text("select * from {{ ref('nothing') }}")
+    done = hook(shop, REFRESH).dbt("build", *DS)
+    assert done.returncode == 2
+    assert sent(sandbox) == []
+
+
+def test_quiet_refreshes_without_a_word(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).dbt("--quiet", *ONE, *DS)
+    assert (done.returncode, done.stdout.strip()) == (0, "")
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+
+
+def test_json_logs_hold_our_lines_as_events(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).dbt("--log-format", "json", *ONE, *DS)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert any(event["info"]["msg"].startswith("Done. OK=1 ERROR=0") for event in events)
+
+
+def test_the_target_path_of_the_command_line_counts(shop: Shop, sandbox: Sandbox) -> None:
+    hook(shop, REFRESH).dbt(*ONE, "--target-path", "elsewhere", *DS)
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
+    assert (shop.folder / "elsewhere" / "anymetrics_results.json").is_file()
+
+
+def test_without_run_results_nothing_is_sent_and_it_is_said(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).dbt("--no-write-json", *ONE, *DS)
+    assert done.returncode == 0
+    assert "AnyMetrics was not refreshed: --no-write-json: dbt wrote no run results" in done.stdout
+    assert sent(sandbox) == []
+
+
+def test_the_hook_chooses_partition_and_models(shop: Shop, sandbox: Sandbox) -> None:
+    line = "{{ anymetrics.refresh(partition=['2024-01-01', 'run_date'], run_date='2024-01-05', models=['dim_c*']) }}"
+    hook(shop, line).dbt("run", "--select", "marts", *DS)
+    assert sorted(sent(sandbox)) == [(f"{MAIN}.dim_customers", f"2024-01-0{day}") for day in (1, 5)]
+
+
+def test_disabled_sends_nothing_and_says_so(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, "{{ anymetrics.refresh(enabled=(target.name == 'prod')) }}").dbt(*ONE, *DS)
+    assert done.returncode == 0
+    assert "[anymetrics] nothing is refreshed: enabled is False" in done.stdout
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize("arguments", ["run_date=nope", "partition=nope", "models=nope", "models=[]", "on_error='x'"])
+def test_arguments_that_mean_nothing_send_nothing(shop: Shop, sandbox: Sandbox, arguments: str) -> None:
+    done = hook(shop, "{{ anymetrics.refresh(" + arguments + ") }}").dbt(*ONE, *DS)
+    assert done.returncode == 0
+    assert "AnyMetrics was not refreshed: anymetrics.refresh(): " in done.stdout
+    assert sent(sandbox) == []
+
+
+# Failures never reach dbt, unless they are asked to.
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (REFUSED, "the connection fails: Connection refused"),
+        ({"ANYMETRICS_URL": ""}, "AnyMetrics was not refreshed: --url / ANYMETRICS_URL: is not set"),
+        ({"ANYMETRICS_THREADS": "many"}, "AnyMetrics was not refreshed: Invalid value for '--threads'"),
+        ({"ANYMETRICS_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),
+    ],
+)
+@pytest.mark.parametrize(("on_error", "code"), [("warn", 0), ("fail", 1)])
+def test_a_refresh_that_fails_fails_dbt_only_when_asked(
+    shop: Shop, environment: dict[str, str], said: str, on_error: str, code: int
+) -> None:
+    hook(shop, "{{ anymetrics.refresh(on_error='" + on_error + "') }}")
+    done = shop.dbt(*ONE, *DS, **environment)
+    assert done.returncode == code, done.stdout
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_mistake_of_ours_does_not_reach_dbt(shop: Shop, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "msgspec.py").write_text("raise RuntimeError('broken on purpose')")
+    done = hook(shop, REFRESH).dbt(*ONE, *DS, PYTHONPATH=str(broken))
+    assert done.returncode == 0, done.stdout
+    assert "[anymetrics] the refresh ended early: RuntimeError" in done.stdout
+
+
+def test_ctrl_c_during_the_refresh_leaves_dbt_as_it_was(built: Shop, tmp_path: Path) -> None:
+    arrived, let_go = os.pipe()
+
+    def answer(number: int) -> Shape:
+        os.write(let_go, b"x")
+        return Shape.HANG
+
+    with Sandbox(answers=answer) as sandbox:
+        shop = hook(built.copy(tmp_path / "shop", sandbox.environment), REFRESH)
+        command = [DBT, "--no-use-colors", *ONE, *DS]
+        environment = {**shop.environment, "ANYMETRICS_TIMEOUT": "2"}
+        with subprocess.Popen(
+            command, cwd=shop.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            os.read(arrived, 1)
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, stdout
+        assert "Ctrl-C" in stdout
+        assert [result["status"] for result in shop.artifact()["results"]].count("error") == 1
+    os.close(arrived)
+    os.close(let_go)
+
+
+def test_where_the_package_is_not_beside_dbt_the_hook_says_what_to_run(shop: Shop, tmp_path: Path) -> None:
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "dbt_anymetrics.py").touch()
+    done = hook(shop, REFRESH).dbt(*ONE, *DS, PYTHONPATH=str(shadow))
+    assert done.returncode == 0
+    assert "[anymetrics] nothing was sent to AnyMetrics: the Python package dbt-anymetrics is not in" in done.stdout
+    assert "Run 'dbt-anymetrics refresh' after dbt" in done.stdout
+
+
+# dbtRunner, as orchestrators use it
+
+RUNNER = """
+import sys
+from dbt.cli.main import dbtRunner
+runner = dbtRunner(callbacks=[lambda event: None])
+for day in ("2024-07-16", "2024-07-17"):
+    result = runner.invoke(["--no-use-colors", "run", "--select", "dim_customers", "--vars", f"{{ds: {day}}}"])
+    print("success", result.success, "exception", repr(result.exception))
+"""
+
+
+def test_each_invocation_of_one_dbt_runner_refreshes_once(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, REFRESH).run([sys.executable, "-c", RUNNER], {})
+    assert done.stdout.count("success True exception None") == 2, done.stdout + done.stderr
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-07-16"), (f"{MAIN}.dim_customers", DAY)]
+
+
+def test_a_dbt_runner_sees_a_failed_refresh_only_when_asked(shop: Shop) -> None:
+    hook(shop, "{{ anymetrics.refresh(on_error='fail') }}")
+    done = shop.run([sys.executable, "-c", RUNNER], REFUSED)
+    assert done.stdout.count("success False exception SystemExit(1)") == 2, done.stdout + done.stderr
