@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help test lint types pytest demo bench format clean
+.PHONY: help test lint types pytest demo bench docs format clean
 
 help:
 	@echo "make demo    build the example shop with dbt, refresh it in the sandbox, show the result"
 	@echo "make test    every check: ruff, mypy, pytest with real dbt on DuckDB"
 	@echo "make bench   the benchmarks"
+	@echo "make docs    write docs/commands.md"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove what the others made"
 
@@ -40,6 +41,9 @@ demo: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python docs/make_commands.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -23,6 +23,10 @@ _BY_STATUS = {
 }
 
 
+_OF_THE_WAY = frozenset({401, 403, 404, 407, 429})
+"""Refusals that every other refresh would meet too, whoever gives them."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """The outcome of one call.
 
@@ -57,15 +61,19 @@ class Envelope(Struct):
     message: Any = None
     traceId: Any = None  # noqa: N815
 
+    def error_text(self) -> str | None:
+        """What the answer says went wrong, if it says so in words."""
+        texts = dict.fromkeys(text for name in _ERROR_TEXTS if (text := _text(getattr(self, name))))
+        return ": ".join(texts) or None
+
     def fault(self) -> str | None:
         """Why this is no success, or None.
 
         Success is: `success` (or `succeed`) is not false, `code` is absent, null or 200, there is no error text, and
         `data` is neither false nor null (AnyMetrics API page, Data Update, and real answers of its services).
         """
-        texts = list(dict.fromkeys(text for name in _ERROR_TEXTS if (text := _text(getattr(self, name)))))
-        if texts:
-            return ": ".join(texts)
+        if text := self.error_text():
+            return text
         if self.success is False or self.succeed is False:
             return "AnyMetrics says it failed, without a reason"
         if _text(self.code) not in (None, "200"):
@@ -79,16 +87,17 @@ def judge(status: int, body: bytes, location: str | None = None, retry_after: fl
     """Decide what an HTTP answer means. `location` is where a redirect points, `retry_after` is in seconds."""
     retriable = status == 429 or status >= 500  # noqa: PLR2004
     envelope = _decode(body)
-    from_anymetrics = envelope is not None and 200 <= status < 300  # noqa: PLR2004
-    fault = envelope.fault() if envelope else None
-    message = fault if from_anymetrics else _http_fault(status, body, fault, location)
+    if envelope and 200 <= status < 300:  # noqa: PLR2004
+        message = envelope.fault()
+    else:
+        message = _http_fault(status, body, envelope.error_text() if envelope else None, location)
     return Answer(
         http_status=status,
         code=_text(envelope.code) if envelope else None,
         message=message and one_line(message, _MAX_MESSAGE),
         trace_id=_text(envelope.traceId) if envelope else None,
         data=envelope.data if envelope else None,
-        from_anymetrics=from_anymetrics,
+        from_anymetrics=envelope is not None and not 300 <= status < 400 and status not in _OF_THE_WAY and status < 500,  # noqa: PLR2004
         retriable=retriable,
         retry_after=retry_after if retriable else None,
     )
@@ -101,13 +110,13 @@ def _decode(body: bytes) -> Envelope | None:
         return None
 
 
-def _http_fault(status: int, body: bytes, fault: str | None, location: str | None) -> str:
+def _http_fault(status: int, body: bytes, text: str | None, location: str | None) -> str:
     if 300 <= status < 400:  # noqa: PLR2004
         where = (location or "nowhere").split("?")[0]
         return f"HTTP {status}: redirected to {where}, and redirects are not followed: check ANYMETRICS_URL"
     if not 200 <= status < 300:  # noqa: PLR2004
         general = "the server failed" if status >= 500 else "refused"  # noqa: PLR2004
-        return ". ".join(filter(None, (f"HTTP {status}: {_BY_STATUS.get(status, general)}", fault)))
+        return ". ".join(filter(None, (f"HTTP {status}: {_BY_STATUS.get(status, general)}", text)))
     if not body.strip():
         return "the answer is empty: check that ANYMETRICS_URL is the address of AnyMetrics itself"
     if body.lstrip()[:1] == b"<":
@@ -119,5 +128,8 @@ def _text(value: object) -> str | None:
     """A value of the body as text, made safe to print; None for what says nothing."""
     if value is None or value == "":
         return None
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except RecursionError:
+        text = "(too deeply nested to show)"
     return one_line(text, _MAX_MESSAGE) or None

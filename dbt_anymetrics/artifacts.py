@@ -6,6 +6,8 @@ Unknown fields are skipped without being built, missing ones have defaults, and 
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from dbt_anymetrics.errors import ArtifactError
+from dbt_anymetrics.errors import ArtifactError, NodeError
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -60,10 +62,14 @@ class Node(Struct):
         return (self.config and self.config.materialized) or self.resource_type
 
     def read_meta(self) -> object:
-        """`config.meta`, or the node's own `meta` where the config has none: a new object at each call."""
+        """`config.meta`, or the node's own `meta` where the config has none. Raises NodeError."""
         own = self.config.meta if self.config else _NO_META
-        meta = msgspec.json.decode(own)
-        return meta or msgspec.json.decode(self.meta)
+        try:
+            return msgspec.json.decode(own) or msgspec.json.decode(self.meta)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if b"anymetrics" not in bytes(own) + bytes(self.meta):
+                return None
+            raise NodeError(f"cannot be read ({error})", where="meta") from None
 
 
 class ManifestMetadata(Struct):
@@ -160,15 +166,28 @@ ArtifactT = TypeVar("ArtifactT", Manifest, RunResults)
 def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
     data = _read_bytes(path)
     try:
-        decoded = msgspec.json.decode(data, type=artifact)
+        decoded = _decode(data, artifact)
         found = decoded.metadata.dbt_schema_version
     except msgspec.ValidationError as error:
         raise _not_the_artifact(path, data, kind, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:
         raise _wrong_kind(path, kind, found)
     return decoded
+
+
+def _decode(data: bytes, artifact: type[ArtifactT]) -> ArtifactT:
+    try:
+        return msgspec.json.decode(data, type=artifact)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # Python writes NaN and Infinity, which are no JSON, and so does dbt 1.x where a user's YAML has them.
+        if not re.search(rb"\b(NaN|Infinity)\b", data):
+            raise
+        lenient = json.loads(data, parse_constant=lambda _: None)
+        return msgspec.json.decode(msgspec.json.encode(lenient), type=artifact)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import requests
+from msgspec.structs import replace
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, InvalidHeader
@@ -65,7 +66,7 @@ class Client:
                 allow_redirects=False,  # requests would send our auth-value header to the other host
                 stream=True,
             ) as response:
-                content = _read(response)
+                content = connection.auth_value.redact_body(_read(response))
         except (requests.RequestException, HTTPError, OSError) as error:
             return self._fault(error)
         headers = response.headers
@@ -117,11 +118,13 @@ class Client:
         return _unreached(f"the connection fails: {_root(error)}", retriable)
 
     def _redacted(self, answer: Answer) -> Answer:
-        if answer.message is None:
-            return answer
-        from msgspec.structs import replace  # noqa: PLC0415
-
-        return replace(answer, message=self._connection.auth_value.redact(answer.message))
+        secret = self._connection.auth_value
+        return replace(
+            answer,
+            code=secret.redact(answer.code),
+            message=secret.redact(answer.message),
+            trace_id=secret.redact(answer.trace_id),
+        )
 
 
 def _read(response: requests.Response) -> bytes:

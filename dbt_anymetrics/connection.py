@@ -31,6 +31,9 @@ DEFAULT_THREADS = 8
 MAX_THREADS = 64
 
 
+_LONG = 8
+
+
 class Secret:
     """A text that shows itself only when asked to."""
 
@@ -51,9 +54,13 @@ class Secret:
         """The text itself, for the request's header."""
         return self._value
 
-    def redact(self, text: str) -> str:
+    def redact(self, text: str | None) -> str | None:
         """A text with the secret struck out, should a server have sent it back."""
-        return text.replace(self._value, "**********")
+        return text and text.replace(self._value, "**********")
+
+    def redact_body(self, body: bytes) -> bytes:
+        """The same for the body of an answer, before any of it is cut; a short secret may be a part of any word."""
+        return body.replace(self._value.encode(), b"**********") if len(self._value) >= _LONG else body
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -113,15 +120,15 @@ def _url(url: str | None) -> str:
     url = url.strip()
     try:
         parts = urlsplit(url)
-        has_host = bool(parts.hostname and parts.port != 0)
+        has_host = bool(parts.hostname and parts.port != 0 and url.isprintable() and " " not in url)
     except ValueError:
         raise UsageError("is not an address", where=where, hint=example) from None
     if parts.scheme not in ("http", "https") or not has_host:
         raise UsageError("is not an address that begins with http:// or https://", where=where, hint=example)
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in url or "#" in url:
         raise UsageError("has a user name, password, query or fragment, which is not sent", where=where, hint=example)
     # The vendor's pages print the address of each call in full; people paste it.
-    return url.rstrip("/").removesuffix(API_PATH)
+    return url.partition(API_PATH)[0].rstrip("/")
 
 
 def _header(value: str | None, where: str, hint: str) -> str:

@@ -64,7 +64,8 @@ class Dates:
         try:
             return self._resolve(self._orders.partition, package="")
         except UsageError as error:
-            raise UsageError(error.what, where="--partition", hint=error.hint) from None
+            where = f"--partition: {error.where}" if error.where else "--partition"
+            raise UsageError(error.what, where=where, hint=error.hint) from None
 
     def _since(self, start: str | None, node: Node) -> list[date]:
         first, *others = self._resolve(start, node.package_name)
@@ -95,4 +96,5 @@ def _naming(key: str, dates: Callable[[], list[date]]) -> list[date]:
     try:
         return dates()
     except UsageError as error:
-        raise NodeError(error.what, where=key, hint=error.hint) from None
+        where = f"{key}: {error.where}" if error.where else key
+        raise NodeError(error.what, where=where, hint=error.hint) from None

@@ -10,6 +10,7 @@ import msgspec
 
 from dbt_anymetrics import partition
 from dbt_anymetrics.errors import NodeError, UsageError
+from dbt_anymetrics.text import shown
 
 PREFIX = "anymetrics"
 
@@ -76,17 +77,19 @@ def _nearest(key: str) -> str:
 
 def _check_text(value: object) -> None:
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"needs a text, not {value!r}")
+        raise UsageError(f"needs a text, not {shown(value)}")
 
 
 def _check_switch(value: object) -> None:
     if not isinstance(value, bool):
-        raise UsageError(f"needs true or false, not {value!r}", hint="Write it without quotes, or with '| as_bool'")
+        raise UsageError(
+            f"needs true or false, not {shown(value)}", hint="Write it without quotes, or with '| as_bool'"
+        )
 
 
 def _check_on_test_failure(value: object) -> None:
     if value not in ("skip", "refresh"):
-        raise UsageError(f"needs skip or refresh, not {value!r}")
+        raise UsageError(f"needs skip or refresh, not {shown(value)}")
 
 
 def _check_partition(value: object) -> None:
@@ -103,7 +106,7 @@ def _check_single_date(value: object) -> None:
     _check_partition(value)
     text = str(value)
     if not partition.is_template(text) and len(partition.resolve(text, _SOME_DATE)) != 1:
-        raise UsageError(f"needs one date, not {value!r}")
+        raise UsageError(f"needs one date, not {shown(value)}")
 
 
 # Only the form is checked before the run's date is known; this date stands in for it.

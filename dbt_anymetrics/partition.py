@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.text import shown
 
 MAX_DAYS = 3660
 """Ten years and a week: a partition that means more dates is taken for a mistake."""
@@ -29,11 +30,11 @@ def parse_date(text: str) -> date:
     """The date that `yyyy-MM-dd` says. Raises UsageError."""
     text = text.strip()
     if not _DATE.fullmatch(text):
-        raise UsageError(f"{_shown(text)} is not a date of the form yyyy-MM-dd", hint=_hint(text))
+        raise UsageError(f"{shown(text)} is not a date of the form yyyy-MM-dd", hint=_hint(text))
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{_shown(text)} is a date that does not exist") from None
+        raise UsageError(f"{shown(text)} is a date that does not exist") from None
 
 
 def resolve(partition: object, run_date: date) -> list[date]:
@@ -45,7 +46,7 @@ def resolve(partition: object, run_date: date) -> list[date]:
     for term in _terms(partition):
         dates.update(_term(term, run_date))
         if len(dates) > MAX_DAYS:
-            raise UsageError(f"{_shown(partition)} means more than {MAX_DAYS:,} dates")
+            raise UsageError(f"{shown(partition)} means more than {MAX_DAYS:,} dates")
     if not dates:
         raise UsageError("a partition without a date", hint=f"Write {FORMS}")
     return sorted(dates)
@@ -61,14 +62,15 @@ def days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range(count)]
 
 
-def _terms(partition: object) -> Iterable[str]:
+def _terms(partition: object, depth: int = 2) -> Iterable[str]:
+    """The single terms of a partition: a list may hold lists, which is what a template may make of one of its terms."""
     if isinstance(partition, str):
         return [term for term in partition.split(",") if term.strip()]
     if isinstance(partition, date):
         return [partition.isoformat()]
-    if isinstance(partition, (list, tuple)):
-        return [term for part in partition for term in _terms(part)]
-    raise UsageError(f"{_shown(partition)} is not a partition", hint=f"Write {FORMS}")
+    if isinstance(partition, (list, tuple)) and depth:
+        return [term for part in partition for term in _terms(part, depth - 1)]
+    raise UsageError(f"{shown(partition)} is not a partition", hint=f"Write {FORMS}")
 
 
 def _term(term: str, run_date: date) -> list[date]:
@@ -84,15 +86,10 @@ def _point(text: str, run_date: date) -> date:
     try:
         return run_date - timedelta(days=int(relative[1] or 0))
     except OverflowError:
-        raise UsageError(f"{_shown(text)} lies before the first year") from None
+        raise UsageError(f"{shown(text)} lies before the first year") from None
 
 
 def _hint(text: str) -> str:
     if re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
         return "It has a time of day: give the date alone, for example with .strftime('%Y-%m-%d')"
     return f"Write {FORMS}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 (a line)

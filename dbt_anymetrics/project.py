@@ -94,11 +94,13 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
 
     try:
         loaded = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 (a tag with a wrong value raises whatever its Python type raises)
         raise UsageError(f"is not readable as YAML ({' '.join(str(error).split())})", where=where) from None
-    if not isinstance(loaded or {}, dict):
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
         raise UsageError("is not a YAML mapping", where=where, hint="Write it as '{name: value}'")
-    return loaded or {}
+    return loaded
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:

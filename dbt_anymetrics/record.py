@@ -98,10 +98,16 @@ class Record:
         try:
             self._replace(document)
             if self._journal:
-                self._journal.close()
+                self._close()  # Windows removes no open file
                 self._journal_path.unlink()
         except OSError as error:
             raise self._unwritable(error) from None
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._journal:
+            self._journal.close()
 
     def _append(self, entry: object) -> None:
         if self._journal:

@@ -100,7 +100,7 @@ class TextReporter:
         self._output.result(head.ljust(_WIDTH, ".") + f" {tail}", _level(result))
         if result.message:
             trace = f" (traceId {one_line(result.trace_id, 200)})" if result.trace_id else ""
-            message = f"  {result.unique_id}: {one_line(result.message, 1000)}{trace}"
+            message = f"  {one_line(result.unique_id, 300)}: {one_line(result.message, 1000)}{trace}"
             self._output.result(message, _level(result))
 
     def end(self, results: Sequence[Result], counts: Counts) -> None:
@@ -162,7 +162,7 @@ def _event(name: str, level: Level, text: str, **data: Any) -> str:  # noqa: ANN
 def describe(result: Result) -> str:
     """The table and date of a result, or the node where it has none."""
     if result.table_name and result.partition:
-        return f"{result.table_name} {result.partition}"
+        return one_line(f"{result.table_name} {result.partition}", 300)
     return one_line(result.unique_id, 300)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dbt_anymetrics.artifacts import Node
 from dbt_anymetrics.errors import NodeError
 from dbt_anymetrics.node_settings import NodeSettings
+from dbt_anymetrics.text import shown
 
 MAX_LENGTH = 128
 """Characters, backticks included (AnyMetrics API page, Data Update)."""
@@ -28,23 +29,24 @@ def node_table_name(node: Node, settings: NodeSettings, datasource: str | None, 
         )
     schema = settings.schema or node.schema or ""
     # dbt-starrocks writes an external catalog into the schema, with a dot.
-    catalog_schema = schema if "." in schema else f"{_catalog(node, settings, adapter)}.{schema}"
-    return table_name(datasource, catalog_schema, settings.table or node.alias or node.name)
+    catalog, dot, name = schema.partition(".")
+    if not dot:
+        catalog, name = _catalog(node, settings, adapter), schema
+    return table_name(datasource, catalog, name, settings.table or node.alias or node.name)
 
 
-def table_name(datasource: str, catalog_schema: str, table: str) -> str:
-    """Compose the name from its parts, of which the middle one is `<catalog>.<schema>`.
+def table_name(datasource: str, catalog: str, schema: str, table: str) -> str:
+    """Compose the name from its parts.
 
     Raises NodeError where a part is empty or has a character that the form cannot hold, or the whole is too long.
     """
-    catalog, _, schema = catalog_schema.partition(".")
     for key, part in (("datasource", datasource), ("catalog", catalog), ("schema", schema), ("table", table)):
         if fault := _fault(part):
-            raise NodeError(f"{part!r} {fault}", where=f"anymetrics.{key}", hint="Set another in meta")
-    name = f"{datasource}.`{catalog_schema}`.{table}"
+            raise NodeError(f"{shown(part)} {fault}", where=f"anymetrics.{key}", hint="Set another in meta")
+    name = f"{datasource}.`{catalog}.{schema}`.{table}"
     if len(name) > MAX_LENGTH:
         raise NodeError(
-            f"the table name {name} has {len(name)} characters, and AnyMetrics takes {MAX_LENGTH}",
+            f"the table name {shown(name)} has {len(name)} characters, and AnyMetrics takes {MAX_LENGTH}",
             hint="Shorten it with anymetrics.table or anymetrics.schema",
         )
     return name
@@ -60,12 +62,13 @@ def _fault(part: str) -> str | None:
 
 def _catalog(node: Node, settings: NodeSettings, adapter: str | None) -> str:
     own = node.config.catalog if node.config and adapter == "starrocks" else None
-    for candidate in (settings.catalog, own, DEFAULT_CATALOGS.get(adapter or ""), node.database):
+    defaults = (own, DEFAULT_CATALOGS.get(adapter or ""), node.database)
+    for candidate in defaults if settings.catalog is None else (settings.catalog,):
         # dbt-oracle writes the text "None" where there is no database.
         if isinstance(candidate, str) and candidate.strip() not in ("", "None"):
             return candidate
     raise NodeError(
-        f"is not set, and dbt gives the node no database to take it from (database: {node.database!r})",
+        f"has no usable value (set: {shown(settings.catalog)}, dbt's database: {shown(node.database)})",
         where="anymetrics.catalog",
         hint="Set it to the name of the catalog under which AnyMetrics sees this database",
     )

@@ -21,6 +21,7 @@ from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.sandbox import SandboxedEnvironment
 
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.text import shown
 
 MAX_TEMPLATE = 2000
 """Characters of a template."""
@@ -85,8 +86,7 @@ def render(
 
 
 def _failed(source: str, why: str) -> UsageError:
-    shown = source if len(source) <= 80 else f"{source[:77]}..."  # noqa: PLR2004 (a line)
-    return UsageError(f"the template {shown!r} fails: {why}")
+    return UsageError(f"the template {shown(source)} fails: {why}")
 
 
 class _Environment(SandboxedEnvironment):
@@ -97,6 +97,7 @@ class _Environment(SandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(undefined=jinja2.StrictUndefined)
+        self.finalize = _as_it_is
         builtin = dict(self.filters)
         self.filters = {name: _bounded_filter(builtin[name]) for name in _FILTERS}
         self.globals = {}
@@ -135,6 +136,12 @@ class _Environment(SandboxedEnvironment):
         """Call a function or method, and refuse an answer too large to be a date."""
         _check_arguments(args)
         return _bounded(super().call(context, obj, *args, **kwargs))
+
+
+@jinja2.pass_context
+def _as_it_is(_context: object, value: object) -> object:
+    """Keep Jinja from making text of a constant expression, such as a list, while it compiles."""
+    return value
 
 
 @lru_cache(maxsize=1)

@@ -51,7 +51,7 @@ class Shop:
         """Run our own command."""
         return self.run([sys.executable, "-m", "dbt_anymetrics", *arguments], environment)
 
-    def run(self, command: list[str], environment: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run any command in the project."""
         return subprocess.run(
             command,

@@ -102,7 +102,7 @@ def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, 
 
 def test_what_dbt_2_does_not_record_is_read_from_its_arguments() -> None:
     seen = look(
-        ["run", "--vars", "--empty", "--vars={ds: 2024-07-17}", "--project-dir", "p", "-f", "--sample", "3 days"]
+        ["run", "--target", "--empty", "--vars={ds: 2024-07-17}", "--project-dir", "p", "-f", "--sample", "3 days"]
     )
     assert (seen.project_dir, seen.vars) == ("p", "{ds: 2024-07-17}")
-    assert (seen.args.full_refresh, seen.args.empty, seen.args.sample) == (True, True, "3 days")
+    assert (seen.args.full_refresh, seen.args.empty, seen.args.sample) == (True, False, "3 days")

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dbt_anymetrics.answer import Answer, judge
+
+DOCUMENTED: dict[str, Any] = {
+    "data": True,
+    "success": True,
+    "code": "200",
+    "errorMsg": None,
+    "detailErrorMsg": None,
+    "traceId": "16c0.156.1721",
+}
+
+
+def answer(body: object, status: int = 200, **more: Any) -> Answer:  # noqa: ANN401
+    return judge(status, json.dumps(body).encode(), **more)
+
+
+def test_the_documented_success_is_one() -> None:
+    given = answer(DOCUMENTED)
+    assert given.ok
+    assert given == Answer(http_status=200, code="200", trace_id="16c0.156.1721", data=True, from_anymetrics=True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**DOCUMENTED, "code": None},
+        {**DOCUMENTED, "code": 200},
+        {**DOCUMENTED, "errorMsg": "", "detailErrorMsg": " ", "message": ""},
+        {**DOCUMENTED, "success": None, "succeed": True},
+        {**DOCUMENTED, "data": "4c1f"},
+        {**DOCUMENTED, "data": {"dagName": "d"}},
+        {**DOCUMENTED, "data": {}},
+        {**DOCUMENTED, "new": ["field"]},
+        {"data": True},
+        {"data": True, "succeed": True},
+        {"data": True, "code": "200"},
+    ],
+    ids=repr,
+)
+def test_an_odd_success_is_one(body: object) -> None:
+    given = answer(body)
+    assert given.ok
+    assert given.message is None
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 299])
+def test_every_2xx_may_be_a_success(status: int) -> None:
+    assert answer(DOCUMENTED, status).ok
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (
+            {"data": None, "success": False, "code": "SM_02_0038", "errorMsg": "no permission", "detailErrorMsg": "u1"},
+            "SM_02_0038",
+            "no permission: u1",
+        ),
+        (
+            {**DOCUMENTED, "data": None, "success": False, "code": "SM99002", "errorMsg": "系统异常"},
+            "SM99002",
+            "系统异常",
+        ),
+        ({**DOCUMENTED, "data": None, "errorMsg": "Failed to create task"}, "200", "Failed to create task"),
+        ({**DOCUMENTED, "errorMsg": "Failed to create task"}, "200", "Failed to create task"),
+        ({**DOCUMENTED, "errorMsg": "same", "detailErrorMsg": "same"}, "200", "same"),
+        ({"success": False, "message": "sibling"}, None, "sibling"),
+        ({**DOCUMENTED, "message": "sibling"}, "200", "sibling"),
+        ({**DOCUMENTED, "errorMsg": {"why": "odd"}}, "200", '{"why":"odd"}'),
+        ({**DOCUMENTED, "success": False}, "200", "without a reason"),
+        ({**DOCUMENTED, "success": None, "succeed": False}, "200", "without a reason"),
+        ({**DOCUMENTED, "succeed": False}, "200", "without a reason"),
+        ({**DOCUMENTED, "code": "SM99002"}, "SM99002", "code SM99002"),
+        ({**DOCUMENTED, "code": 500}, "500", "code 500"),
+        ({**DOCUMENTED, "code": 0}, "0", "code 0"),
+        ({**DOCUMENTED, "data": None}, "200", "did not confirm"),
+        ({**DOCUMENTED, "data": False}, "200", "did not confirm"),
+        ({"success": True}, None, "did not confirm"),
+        ({}, None, "did not confirm"),
+    ],
+    ids=repr,
+)
+def test_a_refusal_with_http_200_is_a_failure_with_its_code_and_text(
+    body: object, code: str | None, message: str
+) -> None:
+    given = answer(body)
+    assert not given.ok
+    assert given.code == code
+    assert message in (given.message or "")
+    assert given.from_anymetrics
+    assert not given.retriable
+
+
+def test_a_failure_keeps_the_trace_id() -> None:
+    assert answer({**DOCUMENTED, "data": None}).trace_id == "16c0.156.1721"
+    assert answer({**DOCUMENTED, "data": None, "traceId": 17}).trace_id == "17"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "is empty"),
+        (b" \r\n", "is empty"),
+        (b"<!DOCTYPE html><html>Sign in</html>", "is a web page"),
+        (b"\n  <html>", "is a web page"),
+        (json.dumps(DOCUMENTED).encode()[:40], "cut short"),
+        (b"OK", "not the JSON object"),
+        (b"true", "not the JSON object"),
+        (b"null", "not the JSON object"),
+        (b"[]", "not the JSON object"),
+        (b'"success"', "not the JSON object"),
+        (b'{"data": true} {"data": true}', "not the JSON object"),
+        (b'{"data": "\xff"}', "not the JSON object"),
+        (b'{"data": "\\ud800"}', "not the JSON object"),
+        (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not the JSON object"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_2xx_that_is_no_answer_of_the_api_is_a_failure(body: bytes, message: str) -> None:
+    given = judge(200, body)
+    assert message in (given.message or "")
+    assert not given.from_anymetrics
+    assert not given.retriable
+
+
+@pytest.mark.parametrize("field", ["data", "code", "errorMsg", "traceId", "other"])
+def test_a_body_nested_to_any_depth_is_judged(field: str) -> None:
+    for depth in [*range(850, 1050), 5000]:
+        given = judge(200, f'{{"{field}": {"[" * depth}{"]" * depth}}}'.encode())
+        assert len(given.message or "") <= 500
+
+
+def test_a_number_of_any_size_is_judged() -> None:
+    assert not judge(200, b'{"data": true, "code": ' + b"9" * 400 + b"}").ok
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "retriable"),
+    [
+        (401, "HTTP 401: the credentials are not accepted", False),
+        (403, "HTTP 403: access is refused", False),
+        (404, "check ANYMETRICS_URL", False),
+        (407, "HTTPS_PROXY", False),
+        (413, "too large", False),
+        (400, "HTTP 400: refused", False),
+        (418, "HTTP 418: refused", False),
+        (100, "HTTP 100: refused", False),
+        (429, "HTTP 429: too many requests", True),
+        (500, "HTTP 500: the server failed", True),
+        (502, "HTTP 502: the server failed", True),
+        (599, "HTTP 599: the server failed", True),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"data": true, "success": true}'])
+def test_another_status_is_a_failure_whatever_the_body(status: int, message: str, retriable: bool, body: bytes) -> None:
+    given = judge(status, body)
+    assert message in (given.message or "")
+    assert given.retriable is retriable
+
+
+def test_another_status_keeps_the_texts_of_the_api() -> None:
+    given = answer({**DOCUMENTED, "code": "SM99002", "errorMsg": "no such table"}, 400)
+    assert (given.code, given.trace_id) == ("SM99002", "16c0.156.1721")
+    assert "HTTP 400" in (given.message or "")
+    assert "no such table" in (given.message or "")
+
+
+def test_another_status_is_not_explained_by_what_its_body_lacks() -> None:
+    given = answer({"timestamp": 1721, "status": 404, "error": "Not Found", "path": "/anymetrics"}, 404)
+    assert "did not confirm" not in (given.message or "")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_a_failure_that_says_where_to_without_the_query(status: int) -> None:
+    given = judge(status, b"", "https://sso.example.com/login?token=secret")
+    assert f"HTTP {status}: redirected to https://sso.example.com/login," in (given.message or "")
+    assert "secret" not in (given.message or "")
+    assert not given.retriable
+
+
+@pytest.mark.parametrize("location", [None, "", "/login", "\x1b[2Jhttp://x"])
+def test_a_redirect_to_anywhere_is_judged(location: str | None) -> None:
+    assert (judge(302, b"", location).message or "").isprintable()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(429, 7.0), (503, 7.0), (200, None), (400, None)])
+def test_retry_after_counts_only_for_what_is_retried(status: int, expected: float | None) -> None:
+    assert judge(status, b"", retry_after=7.0).retry_after == expected
+
+
+@pytest.mark.parametrize("field", ["errorMsg", "detailErrorMsg", "message", "code", "traceId"])
+def test_control_characters_of_the_server_are_not_passed_through(field: str) -> None:
+    given = answer({"success": False, field: "\x1b[2J\x9b1mgone\r\n\u202etext\u2028"})
+    shown = (given.message, given.code, given.trace_id)
+    assert any("gone text" in (text or "") for text in shown)
+    assert all((text or "").isprintable() for text in shown)
+
+
+@pytest.mark.parametrize("field", ["errorMsg", "code", "traceId"])
+def test_a_long_text_of_the_server_is_cut(field: str) -> None:
+    given = answer({"success": False, field: "x" * 100_000})
+    assert all(len(text or "") <= 500 for text in (given.message, given.code, given.trace_id))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dbt_anymetrics.errors import NodeError
+from dbt_anymetrics.node_settings import NodeSettings
+from dbt_anymetrics.table_name import MAX_LENGTH, node_table_name
+from tests.builders import node
+
+
+def name(
+    adapter: str | None = "starrocks",
+    datasource: str | None = "sr",
+    settings: NodeSettings | None = None,
+    **fields: object,
+) -> str:
+    return node_table_name(node(**fields), settings or NodeSettings(), datasource, adapter)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "fields", "expected"),
+    [
+        ("starrocks", {"database": None}, "sr.`default_catalog.mart`.orders"),
+        ("starrocks", {"database": "ignored"}, "sr.`default_catalog.mart`.orders"),
+        ("starrocks", {"config": {"catalog": "hive"}}, "sr.`hive.mart`.orders"),
+        ("starrocks", {"config": {"catalog": ""}}, "sr.`default_catalog.mart`.orders"),
+        ("starrocks", {"config": {"catalog": ["odd"]}}, "sr.`default_catalog.mart`.orders"),
+        ("starrocks", {"schema": "hive.mart"}, "sr.`hive.mart`.orders"),
+        ("doris", {"database": ""}, "sr.`internal.mart`.orders"),
+        ("doris", {"database": "mart"}, "sr.`internal.mart`.orders"),
+        ("doris", {"config": {"catalog": "hive"}}, "sr.`internal.mart`.orders"),
+        ("postgres", {"database": "dw"}, "sr.`dw.mart`.orders"),
+        (None, {"database": "dw"}, "sr.`dw.mart`.orders"),
+        ("postgres", {"database": "dw", "alias": "orders_v2"}, "sr.`dw.mart`.orders_v2"),
+        ("postgres", {"database": "dw", "alias": None}, "sr.`dw.mart`.orders"),
+        ("postgres", {"database": "dw", "relation_name": '"a"."b"."c"'}, "sr.`dw.mart`.orders"),
+        ("postgres", {"database": "仓库", "schema": "销售"}, "sr.`仓库.销售`.orders"),
+    ],
+)
+def test_a_name_is_made_of_what_dbt_knows(adapter: str | None, fields: dict[str, Any], expected: str) -> None:
+    assert name(adapter, **fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (NodeSettings(datasource="mine"), "mine.`default_catalog.mart`.orders"),
+        (NodeSettings(catalog="hive"), "sr.`hive.mart`.orders"),
+        (NodeSettings(schema="sales"), "sr.`default_catalog.sales`.orders"),
+        (NodeSettings(schema="hive.sales"), "sr.`hive.sales`.orders"),
+        (NodeSettings(schema="hive.sales", catalog="other"), "sr.`hive.sales`.orders"),
+        (NodeSettings(table="dwd_orders"), "sr.`default_catalog.mart`.dwd_orders"),
+        (NodeSettings(datasource="a", catalog="b", schema="c", table="d"), "a.`b.c`.d"),
+    ],
+)
+def test_a_setting_wins_over_what_dbt_knows(settings: NodeSettings, expected: str) -> None:
+    assert name(settings=settings) == expected
+
+
+def test_the_catalog_setting_wins_over_the_models_own_catalog() -> None:
+    assert name(settings=NodeSettings(catalog="hive"), config={"catalog": "iceberg"}) == "sr.`hive.mart`.orders"
+
+
+@pytest.mark.parametrize("database", [None, "", " ", "None"])
+def test_a_database_without_a_usable_value_is_an_error_that_names_the_catalog_key(database: str | None) -> None:
+    with pytest.raises(NodeError, match=r"^anymetrics\.catalog: has no usable value"):
+        name("oracle", database=database)
+
+
+@pytest.mark.parametrize("adapter", ["starrocks", "oracle"])
+def test_a_catalog_set_to_none_as_text_is_an_error_and_not_another_catalog(adapter: str) -> None:
+    with pytest.raises(NodeError, match=r"^anymetrics\.catalog: "):
+        name(adapter, settings=NodeSettings(catalog="None"), database="dw")
+
+
+@pytest.mark.parametrize("datasource", [None, ""])
+def test_a_missing_datasource_is_an_error_that_names_the_key_and_the_option(datasource: str | None) -> None:
+    with pytest.raises(NodeError, match=r"^anymetrics\.datasource: is not set.*--datasource / ANYMETRICS_DATASOURCE"):
+        name(datasource=datasource)
+
+
+@pytest.mark.parametrize("part", ["a`b", "a.b", "a\nb", "a\x1bb", "a\u202eb"])
+@pytest.mark.parametrize("key", ["datasource", "catalog", "table"])
+def test_a_part_that_the_form_cannot_hold_is_an_error_that_names_its_key(key: str, part: str) -> None:
+    with pytest.raises(NodeError, match=rf"^anymetrics\.{key}: "):
+        name(settings=NodeSettings(**{key: part}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schema", [None, "", " ", "a.b.c", "hive.", "hive.a`b"])
+def test_a_schema_that_the_form_cannot_hold_is_an_error_that_names_its_key(schema: str | None) -> None:
+    with pytest.raises(NodeError, match=r"^anymetrics\.schema: "):
+        name(schema=schema)
+
+
+def test_a_name_has_at_most_128_characters_backticks_included() -> None:
+    longest = "t" * (MAX_LENGTH - len("sr.`default_catalog.mart`."))
+    assert len(name(alias=longest)) == 128
+    with pytest.raises(NodeError, match="has 129 characters"):
+        name(alias=longest + "t")
