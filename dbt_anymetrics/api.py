@@ -31,13 +31,13 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     threads: int | None = None,
     fail_fast: bool = False,
     quiet: bool = False,
-    **_context: object,
+    context: object = None,  # noqa: ARG001 (Cosmos hands Airflow's to every callback)
 ) -> Outcome:
     """Refresh in AnyMetrics what the last dbt run in a project rebuilt, as the command `dbt-anymetrics refresh` does.
 
     The arguments are that command's options. What is not given, and the connection with its credential, is read from
-    the `ANYMETRICS_*` environment variables. Arguments of other names are ignored, so that the function can be an
-    orchestrator's callback as it is (Cosmos calls `callback(project_dir, **kwargs)`).
+    the `ANYMETRICS_*` environment variables. The function can be a callback of Cosmos as it is; `context` is what
+    Cosmos adds to the arguments, and is not used.
 
     A refresh that fails raises nothing: see `exit_code`, `counts` and `document.results` of what is returned. Raises
     ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
