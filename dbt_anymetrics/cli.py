@@ -212,8 +212,7 @@ def plan(**options: Any) -> None:  # noqa: ANN401
     from dbt_anymetrics import commands  # noqa: PLC0415
 
     given = Options(**options)
-    results = commands.make_plan(given, commands.reporter_for(given)).results
-    _exit(commands.show_plan(results, given))
+    _exit(commands.show_plan(given, commands.reporter_for(given)))
 
 
 @main.command(

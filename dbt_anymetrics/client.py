@@ -8,7 +8,6 @@ from datetime import date
 
 import requests
 from msgspec.structs import replace
-from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
@@ -17,6 +16,7 @@ from dbt_anymetrics import __version__
 from dbt_anymetrics.answer import Answer, judge
 from dbt_anymetrics.connection import Connection
 from dbt_anymetrics.text import one_line
+from dbt_anymetrics.transport import TimedAdapter
 
 TRIGGER = "/scheduler/task/trigger"
 PROBE = "/metrics/list?pageNumber=1&pageSize=1"
@@ -57,31 +57,35 @@ class Client:
 
     def _call(self, method: str, path: str, body: object = None) -> Answer:
         connection = self._connection
-        try:
-            with self._session().request(
-                method,
-                connection.address(path),
-                json=body,
-                timeout=connection.timeout,
-                allow_redirects=False,  # requests would send our auth-value header to the other host
-                stream=True,
-            ) as response:
-                content = connection.auth_value.redact_body(_read(response))
-        except (requests.RequestException, HTTPError, OSError) as error:
-            return self._fault(error)
+        session, adapter = self._session()
+        with adapter.limited(2 * connection.timeout) as expired:
+            try:
+                with session.request(
+                    method,
+                    connection.address(path),
+                    json=body,
+                    timeout=connection.timeout,
+                    allow_redirects=False,  # requests would send our auth-value header to the other host
+                    stream=True,
+                ) as response:
+                    content = connection.auth_value.redact_body(_read(response))
+            except (requests.RequestException, HTTPError, OSError) as error:
+                return self._fault(requests.Timeout() if expired.is_set() else error)
+        if expired.is_set():
+            return self._fault(requests.Timeout())
         headers = response.headers
         answer = judge(response.status_code, content, headers.get("Location"), _retry_after(headers.get("Retry-After")))
         return self._redacted(answer)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = self._new_session()
+    def _session(self) -> tuple[requests.Session, TimedAdapter]:
+        """The session of this thread, which holds one connection open from call to call."""
+        if not hasattr(self._local, "session"):
+            self._local.session, self._local.adapter = self._new_session()
             with self._lock:
-                self._sessions.append(session)
-        return session
+                self._sessions.append(self._local.session)
+        return self._local.session, self._local.adapter
 
-    def _new_session(self) -> requests.Session:
+    def _new_session(self) -> tuple[requests.Session, TimedAdapter]:
         connection, environment = self._connection, self._environment
         session = requests.Session()
         # Proxies and the CA bundle are taken from the environment once, here. Left to itself, requests would look at
@@ -99,10 +103,10 @@ class Client:
                 "auth-value": connection.auth_value.reveal(),
             }
         )
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        adapter = TimedAdapter()
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        return session
+        return session, adapter
 
     def _fault(self, error: Exception) -> Answer:
         seconds = f"{self._connection.timeout:g} s"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dbt_anymetrics.engine import Caller, Delivering, Outcome, Reporter, deliver
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.inputs import Inputs, read_inputs
+from dbt_anymetrics.lock import locked
 from dbt_anymetrics.memory import carried, is_unfinished, recall, unfinished
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.plan import NOT_SELECTED, plan
@@ -26,34 +27,39 @@ def reporter_for(options: Options) -> Reporter:
     return JsonReporter(console) if is_json else TextReporter(console)
 
 
+_OPEN = (Status.ERROR, Status.PLANNED)
+
+
 class Plan(Struct, frozen=True):
     """What a command is about to do, and from what it follows."""
 
-    inputs: Inputs
     options: Options
     results: list[Result]
     previous: Document | None
 
 
-def make_plan(options: Options, reporter: Reporter) -> Plan:
-    """Read the artifacts and the record, and plan what is not yet done. Raises UsageError."""
-    project = options.project()
-    inputs = read_inputs(project, options.manifest, options.run_results, options.seen_args)
+def inputs_of(options: Options, reporter: Reporter) -> Inputs:
+    """Read dbt's artifacts, and tell what is odd about them. Raises ArtifactError."""
+    inputs = read_inputs(options.project(), options.manifest, options.run_results, options.seen_args)
     for warning in inputs.warnings:
         reporter.warning(warning)
+    return inputs
+
+
+def make_plan(options: Options, inputs: Inputs, reporter: Reporter) -> Plan:
+    """Plan what the record does not tell to be done already. Raises UsageError."""
     previous = _read(Record(inputs.folder), reporter)
-    options = _as_hooked(options, inputs, previous)
-    results = plan(inputs.manifest, inputs.runs, options.orders(), project.vars(), os.environ)
+    if previous and previous.metadata.invocation_id == inputs.runs[-1].invocation_id:
+        options = _as_hooked(options, previous)
+    results = plan(inputs.manifest, inputs.runs, options.orders(), options.project().vars(), os.environ)
     if not options.force:
         results = recall(results, previous)
     _warn_of_nothing(results, options, reporter)
-    return Plan(inputs, options, results, previous)
+    return Plan(options, results, previous)
 
 
-def _as_hooked(options: Options, inputs: Inputs, previous: Document | None) -> Options:
-    """The options with what the on-run-end hook of the same dbt run was given, if the record tells of one."""
-    if previous is None or previous.metadata.invocation_id != inputs.runs[-1].invocation_id:
-        return options
+def _as_hooked(options: Options, previous: Document) -> Options:
+    """The options with what the on-run-end hook of the recorded dbt run was given."""
     return replace(
         options,
         hook_run_date=options.hook_run_date or previous.args.get("hook_run_date"),
@@ -63,39 +69,55 @@ def _as_hooked(options: Options, inputs: Inputs, previous: Document | None) -> O
 
 def refresh(options: Options, reporter: Reporter) -> Outcome:
     """Plan, send, record. Raises UsageError when nothing could be sent."""
-    if not is_enabled():
-        reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
-        return _nothing(options)
-    made = make_plan(options, reporter)
-    inputs, options, results, previous = made.inputs, made.options, made.results, made.previous
-    if all(run.nothing_built for run in inputs.runs):
-        # The record of an earlier run stays: `retry` may still need it.
-        reporter.begin(results)
-        counts = count(results)
-        reporter.end(results, counts)
-        return Outcome(Document.of(options.recorded(), results), counts, 0)
-    if lost := unfinished(previous, results):
-        reporter.warning(
-            f"{len(lost)} refreshes of an earlier dbt run failed or were not sent, and are forgotten now, for example "
-            f"{lost[0].table_name} {lost[0].partition}"
-        )
-    return _deliver(options, results, Record(inputs.folder), carried(previous, results), reporter)
+    if _is_switched_off(reporter):
+        return _unsent(options, [], reporter)
+    inputs = inputs_of(options, reporter)
+    with locked(inputs.folder):
+        made = make_plan(options, inputs, reporter)
+        if all(run.nothing_built for run in inputs.runs):
+            # The record of an earlier run stays: `retry` may still need it.
+            return _unsent(made.options, made.results, reporter)
+        if lost := unfinished(made.previous, made.results):
+            reporter.warning(
+                f"{len(lost)} refreshes of an earlier dbt run failed or were not sent, and are forgotten now, for "
+                f"example {lost[0].table_name} {lost[0].partition}"
+            )
+        kept = carried(made.previous, made.results)
+        return _deliver(made.options, made.results, Record(inputs.folder), kept, reporter)
 
 
 def retry(options: Options, reporter: Reporter) -> Outcome:
     """Send again what the record says failed or was not sent. Raises UsageError when there is no record."""
-    if not is_enabled():
-        reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
-        return _nothing(options)
-    record = Record(options.project().target)
-    previous = record.read()
-    if previous is None:
-        raise UsageError("there is no record to retry from", where=str(record.path), hint="Run dbt-anymetrics refresh")
-    failed = [result for result in previous.results if result.status in (Status.ERROR, Status.PLANNED)]
-    done = [result for result in previous.results if result.status not in (Status.ERROR, Status.PLANNED)]
-    if not failed:
-        reporter.warning(f"{record.path} holds nothing that failed or was not sent")
-    return _deliver(options, [_again(result) for result in failed], record, done, reporter)
+    if _is_switched_off(reporter):
+        return _unsent(options, [], reporter)
+    folder = options.project().target
+    with locked(folder):
+        record = Record(folder)
+        previous = record.read()
+        if previous is None:
+            raise UsageError("there is no such record", where=str(record.path), hint="Run dbt-anymetrics refresh first")
+        open_ends = [result for result in previous.results if result.status in _OPEN]
+        if not open_ends:
+            reporter.warning(f"{record.path} holds nothing that failed or was not sent")
+        done = [result for result in previous.results if result.status not in _OPEN]
+        again = [_again(result) for result in open_ends]
+        return _deliver(_as_hooked(options, previous), again, record, done, reporter)
+
+
+def _is_switched_off(reporter: Reporter) -> bool:
+    if is_enabled():
+        return False
+    reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
+    return True
+
+
+def _unsent(options: Options, results: list[Result], reporter: Reporter) -> Outcome:
+    """The outcome of a command that had nothing to send and leaves the record as it is."""
+    counts = count(results)
+    if results:
+        reporter.begin(results)
+        reporter.end(results, counts)
+    return Outcome(Document.of(options.recorded(), results), counts, 0)
 
 
 def _again(result: Result) -> Result:
@@ -151,12 +173,9 @@ def _warn_of_nothing(results: list[Result], options: Options, reporter: Reporter
         reporter.warning(f"no configured node matches --model {' '.join(options.models)}")
 
 
-def _nothing(options: Options) -> Outcome:
-    return Outcome(Document.of(options.recorded(), []), count([]), 0)
-
-
-def show_plan(results: list[Result], options: Options) -> int:
-    """Print a plan and return its exit code: 1 when a node's settings are wrong."""
+def show_plan(options: Options, reporter: Reporter) -> int:
+    """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
+    results = make_plan(options, inputs_of(options, reporter), reporter).results
     if options.output == "json":
         click.echo(Document.of(options.recorded(), results).to_json().decode(), nl=False)
     else:

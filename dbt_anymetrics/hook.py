@@ -52,6 +52,9 @@ class DbtOutput:
         at = EventLevel.ERROR if level == "error" else EventLevel.INFO
         fire_event(Note(msg=line if self._colours else click.unstyle(line)), level=at)
 
+    def progress(self, done: int, total: int) -> None:
+        """Draw nothing: the terminal is dbt's."""
+
 
 def answer(requests: list[str], invocation_id: str) -> bool:
     """Do what each request asks for, and return whether dbt's command is to fail for it."""

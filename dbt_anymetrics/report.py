@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import click
 import msgspec
 
+from dbt_anymetrics.progress import Progress
 from dbt_anymetrics.result import Counts, Result, Status, count
 from dbt_anymetrics.text import one_line
 
@@ -38,6 +39,9 @@ class Output(Protocol):
     def log(self, line: str, level: Level) -> None:
         """A line about the work itself."""
 
+    def progress(self, done: int, total: int) -> None:
+        """How much of the work is done."""
+
 
 class Console:
     """Results on stdout, or on stderr where stdout holds the artifact; the log on stderr. `quiet` leaves the errors."""
@@ -46,6 +50,7 @@ class Console:
         self._quiet = quiet
         self._results_to_stderr = results_to_stderr
         self._stamped = stamped
+        self._progress = Progress(hidden=quiet)
 
     def result(self, line: str, level: Level) -> None:
         """Write a line that the user asked for."""
@@ -55,9 +60,14 @@ class Console:
         """Write a line about the work itself."""
         self._echo(line, level, err=True)
 
+    def progress(self, done: int, total: int) -> None:
+        """Draw how much of the work is done, where somebody watches."""
+        self._progress.draw(done, total)
+
     def _echo(self, line: str, level: Level, *, err: bool) -> None:
         if self._quiet and level != "error":
             return
+        self._progress.erase()
         stamp = f"{datetime.now().astimezone():%H:%M:%S}  " if self._stamped else ""
         click.echo(f"{stamp}{line}", err=err)
 
@@ -102,6 +112,7 @@ class TextReporter:
             trace = f" (traceId {one_line(result.trace_id, 200)})" if result.trace_id else ""
             message = f"  {one_line(result.unique_id, 300)}: {one_line(result.message, 1000)}{trace}"
             self._output.result(message, _level(result))
+        self._output.progress(number, total)
 
     def end(self, results: Sequence[Result], counts: Counts) -> None:
         """What was not sent, then the counts."""

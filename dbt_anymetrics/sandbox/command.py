@@ -1,0 +1,28 @@
+"""`dbt-anymetrics sandbox`: the stand-in in the foreground, showing each request as it comes."""
+
+from __future__ import annotations
+
+import click
+
+from dbt_anymetrics.sandbox import Received, Sandbox, Shape
+
+
+def serve(port: int, shape: Shape | None) -> None:
+    """Serve until Ctrl-C."""
+    with Sandbox(port=port, answers=shape, on_request=_show) as sandbox:
+        click.echo(f"The sandbox stands in for AnyMetrics at {sandbox.url} (open it in a browser).")
+        click.echo("To use it, set in another shell:\n")
+        for name, value in sandbox.environment.items():
+            click.echo(f"  export {name}={value}")
+        click.echo("\nCtrl-C stops it. Requests:")
+        sandbox.wait()
+
+
+def _show(received: Received) -> None:
+    what = (
+        f"{received.table_name} {received.partition}" if received.table_name else f"{received.method} {received.path}"
+    )
+    answer = (
+        click.style("200", fg="green") if received.ok else click.style(f"{received.code} {received.message}", fg="red")
+    )
+    click.echo(f"{received.time}  {click.unstyle(what)}  {answer}")

@@ -1,0 +1,244 @@
+"""The sandbox as a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
+from types import TracebackType
+from typing import Any
+
+from dbt_anymetrics.sandbox.answers import HTML, JSON, Answer, Delivery, Shape, http_refusal
+from dbt_anymetrics.sandbox.api import Answers, Api, new_trace_id
+from dbt_anymetrics.sandbox.page import render
+from dbt_anymetrics.sandbox.received import Received, Request
+from dbt_anymetrics.sandbox.validation import BODY_LIMIT, Identity, RefusedError, body_length, check_body_size
+
+HOST = "127.0.0.1"
+AUTH_VALUE = "sandbox"
+STOP_SECONDS = 10
+
+_Connection = socket.socket | tuple[bytes, socket.socket]
+
+
+class Sandbox:
+    """A local stand-in for the AnyMetrics API, as a context manager; it serves from a daemon thread.
+
+    It checks each request against the AnyMetrics API page, Data Update. A request that breaks a rule is refused
+    whatever `answers` says; any other gets the shape `answers` names, or the documented success. A callable is
+    given the number of the trigger call, counted from 0; a shape alone also answers the read of the metrics list.
+    `on_request` is called from the serving threads, before the answer is sent.
+
+    Raises ValueError for an identity that could not be sent, and OSError on `start` when the port is taken.
+    """
+
+    url: str
+    """`http://127.0.0.1:PORT`, set by `start`."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        tenant_id: str = "tn_sandbox",
+        auth_type: str = "UID",
+        auth_value: str = AUTH_VALUE,
+        answers: Answers | Shape | None = None,
+        on_request: Callable[[Received], None] | None = None,
+    ) -> None:
+        self._port = port
+        self._identity = Identity(tenant_id, auth_type, auth_value)
+        self._api = Api(self._identity, answers, on_request)
+        self._server: _Server | None = None
+        self._stopped = threading.Event()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that point a client at this sandbox."""
+        return {
+            "ANYMETRICS_URL": self.url,
+            "ANYMETRICS_TENANT_ID": self._identity.tenant_id,
+            "ANYMETRICS_AUTH_TYPE": self._identity.auth_type,
+            "ANYMETRICS_AUTH_VALUE": self._identity.auth_value,
+        }
+
+    @property
+    def received(self) -> list[Received]:
+        """A copy of what was received so far, in the order of `number`."""
+        return self._api.received
+
+    def start(self) -> None:
+        """Listen and serve; a sandbox starts once."""
+        if self._server is not None:
+            raise RuntimeError("this sandbox was started before")
+        self._server = _Server((HOST, self._port), {"/": self._page, "/received": self._listing}, self._api)
+        self.url = f"http://{HOST}:{self._server.server_address[1]}"
+        # The interval is how long it takes to notice a stop.
+        serve = {"poll_interval": 0.01}
+        threading.Thread(target=self._server.serve_forever, kwargs=serve, name="sandbox", daemon=True).start()
+
+    def stop(self) -> None:
+        """Close every connection, also those left hanging, and the port."""
+        if self._server is None or self._stopped.is_set():
+            return
+        self._server.shutdown()
+        self._server.disconnect()
+        self._server.server_close()
+        self._stopped.set()
+
+    def wait(self) -> None:
+        """Block until stopped; Ctrl-C raises KeyboardInterrupt here."""
+        # A wait without a timeout cannot be interrupted on Windows.
+        while not self._stopped.wait(timeout=0.5):
+            pass
+
+    def __enter__(self) -> Sandbox:  # noqa: PYI034 -- typing.Self is newer than Python 3.10
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _page(self) -> tuple[str, str]:
+        environment: dict[str, str | None] = {**self.environment}
+        # The default is printed in the documentation and may be shown; any other value is someone's secret.
+        if self._identity.auth_value != AUTH_VALUE:
+            environment["ANYMETRICS_AUTH_VALUE"] = None
+        return HTML, render(self.received, environment)
+
+    def _listing(self) -> tuple[str, str]:
+        return JSON, json.dumps([asdict(received) for received in self.received], indent=1)
+
+
+class _Server(ThreadingMixIn, TCPServer):
+    """What ThreadingHTTPServer is, without its look-up of the host's name, and able to close its connections."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], pages: Mapping[str, Callable[[], tuple[str, str]]], api: Api) -> None:
+        self.pages = pages
+        self.api = api
+        self._open: set[Any] = set()
+        self._changed = threading.Condition()
+        super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        with self._changed:
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: _Connection) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def disconnect(self) -> None:
+        """End every connection, and wait until its thread has closed it."""
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._open, timeout=STOP_SECONDS)
+
+    def handle_error(self, request: _Connection, client_address: object) -> None:
+        # A client may leave whenever it likes: that is its business, not an error here.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "dbt-anymetrics-sandbox"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def _serve(self) -> None:
+        page = self.server.pages.get(self.path.partition("?")[0])
+        if page and self.command == "GET":
+            content_type, text = page()
+            self._send(Answer(content_type=content_type), text.encode(errors="backslashreplace"))
+        else:
+            self._exchange()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815
+
+    def _exchange(self) -> None:
+        request, refused = Request(self.command, self.path, self.headers), None
+        try:
+            request = Request(self.command, self.path, self.headers, self._read_body())
+        except RefusedError as error:
+            refused = error.answer
+            self.close_connection = True
+        answer, trace_id = self.server.api.exchange(request, refused)
+        self._deliver(answer, answer.body(trace_id))
+
+    def _read_body(self) -> bytes:
+        length = body_length(self.command, self.headers)
+        # Part of a body too large is read as well: a client still sending might never see the answer.
+        body = self.rfile.read(min(length, 16 * BODY_LIMIT))
+        check_body_size(length)
+        if len(body) < length:
+            text = f"the body ends after {len(body)} of {length} bytes"
+            raise RefusedError(http_refusal(HTTPStatus.BAD_REQUEST, text))
+        return body
+
+    def _deliver(self, answer: Answer, body: bytes) -> None:
+        if answer.delivery is Delivery.WHOLE:
+            self._send(answer, body)
+            return
+        self.close_connection = True
+        if answer.delivery is Delivery.HALF:
+            self._send_head(answer, len(body))
+            self.wfile.write(body[: len(body) // 2])
+        elif answer.delivery is Delivery.RESET:
+            self._reset()
+        else:
+            self._hang()
+
+    def _send(self, answer: Answer, body: bytes) -> None:
+        self._send_head(answer, len(body), {"Connection": "close"} if self.close_connection else {})
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send_head(self, answer: Answer, length: int, more: Mapping[str, str] | None = None) -> None:
+        self.send_response(answer.status)
+        own = {"Content-Type": answer.content_type, "Content-Length": str(length), "Cache-Control": "no-store"}
+        for name, value in {**own, **answer.headers, **(more or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _reset(self) -> None:
+        # A close that may not linger sends RST; it happens when the last file on the connection is closed.
+        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.connection.close()
+
+    def _hang(self) -> None:
+        """Answer nothing until the client leaves or the sandbox closes the connection."""
+        while self.connection.recv(BODY_LIMIT):
+            pass
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what could not be read as HTTP."""
+        self.close_connection = True
+        answer = http_refusal(code, message or HTTPStatus(code).phrase)
+        self._send(answer, answer.body(new_trace_id()))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep quiet: `on_request` is for those who want to hear."""
