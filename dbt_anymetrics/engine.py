@@ -101,14 +101,8 @@ def _send(
 ) -> tuple[dict[Key, Result], int]:
     """The outcome of every planned refresh by its key, and an exit code other than 0 when the user interrupted."""
     stop = threading.Event()
-    interrupted = threading.Event()
     outcomes: dict[Key, Result] = {}
-
-    def on_interrupt() -> None:
-        interrupted.set()
-        reporter.warning("Ctrl-C: waiting for the answers under way; once more gives up on them")
-
-    with stopping(stop, on_interrupt):
+    with stopping(stop) as interrupted:
         delivery = Delivery(
             planned,
             caller.trigger,

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+_NOTE = b"\nCtrl-C: waiting for the answers under way; once more gives up on them\n"
+_STDERR = 2
 
 
 @contextmanager
-def stopping(stop: threading.Event, on_first: Callable[[], None]) -> Iterator[None]:
+def stopping(stop: threading.Event) -> Iterator[threading.Event]:
     """Let the first Ctrl-C set `stop`, so that what is in flight can be recorded, and the second one interrupt.
 
-    Python only lets the main thread listen; on any other thread Ctrl-C does not arrive anyway.
+    The event that is given tells whether there was one. Python only lets the main thread listen; on any other thread
+    Ctrl-C does not arrive anyway.
     """
+    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupted
         return
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        if interrupted.is_set():
             raise KeyboardInterrupt
+        interrupted.set()
         stop.set()
-        on_first()
+        with suppress(OSError):
+            os.write(_STDERR, _NOTE)  # not print(): the signal may have come in the midst of one
 
     before = signal.signal(signal.SIGINT, handle)
     try:
-        yield
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
 from typing import Any, Literal, Protocol
@@ -69,7 +70,8 @@ class Console:
             return
         self._progress.erase()
         stamp = f"{datetime.now().astimezone():%H:%M:%S}  " if self._stamped else ""
-        click.echo(f"{stamp}{line}", err=err)
+        with suppress(BrokenPipeError):  # whoever read the lines is gone; the work goes on
+            click.echo(f"{stamp}{line}", err=err)
 
 
 class TextReporter:

@@ -288,3 +288,15 @@ def test_every_command_has_help() -> None:
     )
     for command in ("refresh", "plan", "retry", "debug", "sandbox"):
         assert f"  {command} " in done.stdout
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(recorded: Shop, sandbox: Sandbox) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "dbt_anymetrics", "refresh", "--run-date", DAY]
+    done = subprocess.run(
+        command, cwd=recorded.folder, env=recorded.environment, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert len(sandbox.received) == REFRESHES
+    assert b"Traceback" not in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dbt_anymetrics.sandbox import Received, Sandbox, Shape
+from dbt_anymetrics.text import one_line
 
 
 def serve(port: int, shape: Shape | None) -> None:
@@ -22,7 +23,8 @@ def _show(received: Received) -> None:
     what = (
         f"{received.table_name} {received.partition}" if received.table_name else f"{received.method} {received.path}"
     )
-    answer = (
-        click.style("200", fg="green") if received.ok else click.style(f"{received.code} {received.message}", fg="red")
-    )
-    click.echo(f"{received.time}  {click.unstyle(what)}  {answer}")
+    if received.ok:
+        answer = click.style("200", fg="green")
+    else:
+        answer = click.style(f"{received.code or received.status or 'no answer'}: {received.message}", fg="red")
+    click.echo(f"{received.time}  {one_line(what, 300)}  {answer}")
