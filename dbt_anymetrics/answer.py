@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -50,7 +51,10 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Envelope(Struct):
-    """The body of every documented answer; other services of the product use some names differently."""
+    """The body of every documented answer; other services of the product use some names differently.
+
+    The texts, the code and the trace id are made texts fit to be shown as soon as the body is decoded.
+    """
 
     data: Any = None
     success: Any = None
@@ -63,7 +67,7 @@ class Envelope(Struct):
 
     def error_text(self) -> str | None:
         """What the answer says went wrong, if it says so in words."""
-        texts = dict.fromkeys(text for name in _ERROR_TEXTS if (text := _text(getattr(self, name))))
+        texts = dict.fromkeys(text for name in _ERROR_TEXTS if (text := getattr(self, name)))
         return ": ".join(texts) or None
 
     def fault(self) -> str | None:
@@ -76,26 +80,35 @@ class Envelope(Struct):
             return text
         if self.success is False or self.succeed is False:
             return "AnyMetrics says it failed, without a reason"
-        if _text(self.code) not in (None, "200"):
-            return f"AnyMetrics answers with code {_text(self.code)}, without a reason"
+        if self.code not in (None, "200"):
+            return f"AnyMetrics answers with code {self.code}, without a reason"
         if self.data is None or self.data is False:
             return "AnyMetrics did not confirm (no data in its answer)"
         return None
 
 
-def judge(status: int, body: bytes, location: str | None = None, retry_after: float | None = None) -> Answer:
-    """Decide what an HTTP answer means. `location` is where a redirect points, `retry_after` is in seconds."""
+def judge(
+    status: int,
+    body: bytes,
+    location: str | None = None,
+    retry_after: float | None = None,
+    redact: Callable[[str], str] = str,
+) -> Answer:
+    """Decide what an HTTP answer means.
+
+    `location` is where a redirect points, `retry_after` is in seconds, and `redact` strikes out what may not be shown.
+    """
     retriable = status == 429 or status >= 500  # noqa: PLR2004
-    envelope = _decode(body)
+    envelope = _decode(body, redact)
     if envelope and 200 <= status < 300:  # noqa: PLR2004
         message = envelope.fault()
     else:
-        message = _http_fault(status, body, envelope.error_text() if envelope else None, location)
+        message = _http_fault(status, body, envelope.error_text() if envelope else None, redact(location or "nowhere"))
     return Answer(
         http_status=status,
-        code=_text(envelope.code) if envelope else None,
+        code=envelope.code if envelope else None,
         message=message and one_line(message, _MAX_MESSAGE),
-        trace_id=_text(envelope.traceId) if envelope else None,
+        trace_id=envelope.traceId if envelope else None,
         data=envelope.data if envelope else None,
         from_anymetrics=envelope is not None and not 300 <= status < 400 and status not in _OF_THE_WAY and status < 500,  # noqa: PLR2004
         retriable=retriable,
@@ -103,16 +116,19 @@ def judge(status: int, body: bytes, location: str | None = None, retry_after: fl
     )
 
 
-def _decode(body: bytes) -> Envelope | None:
+def _decode(body: bytes, redact: Callable[[str], str]) -> Envelope | None:
+    """The body as an envelope whose texts can be shown, or None when it is none."""
     try:
-        return msgspec.json.decode(body, type=Envelope)
+        envelope = msgspec.json.decode(body, type=Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    texts = {name: _text(getattr(envelope, name), redact) for name in (*_ERROR_TEXTS, "code", "traceId")}
+    return msgspec.structs.replace(envelope, **texts)
 
 
-def _http_fault(status: int, body: bytes, text: str | None, location: str | None) -> str:
+def _http_fault(status: int, body: bytes, text: str | None, location: str) -> str:
     if 300 <= status < 400:  # noqa: PLR2004
-        where = (location or "nowhere").split("?")[0]
+        where = location.split("?", maxsplit=1)[0]
         return f"HTTP {status}: redirected to {where}, and redirects are not followed: check ANYMETRICS_URL"
     if not 200 <= status < 300:  # noqa: PLR2004
         general = "the server failed" if status >= 500 else "refused"  # noqa: PLR2004
@@ -124,7 +140,7 @@ def _http_fault(status: int, body: bytes, text: str | None, location: str | None
     return "the answer is not the JSON object that the API sends; it may be cut short"
 
 
-def _text(value: object) -> str | None:
+def _text(value: object, redact: Callable[[str], str]) -> str | None:
     """A value of the body as text, made safe to print; None for what says nothing."""
     if value is None or value == "":
         return None
@@ -132,4 +148,4 @@ def _text(value: object) -> str | None:
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     except RecursionError:
         text = "(too deeply nested to show)"
-    return one_line(text, _MAX_MESSAGE) or None
+    return one_line(redact(text), _MAX_MESSAGE) or None

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import date
 
 import requests
-from msgspec.structs import replace
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
@@ -23,6 +22,13 @@ PROBE = "/metrics/list?pageNumber=1&pageSize=1"
 
 _MAX_BODY = 1 << 20
 _CHUNK = 1 << 14
+
+
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads: requests would, even when told not to follow it."""
+
+    def get_redirect_target(self, _response: requests.Response) -> None:
+        """Say that there is none."""
 
 
 class Client:
@@ -68,14 +74,19 @@ class Client:
                     allow_redirects=False,  # requests would send our auth-value header to the other host
                     stream=True,
                 ) as response:
-                    content = connection.auth_value.redact_body(_read(response))
+                    content = _read(response)
             except (requests.RequestException, HTTPError, OSError) as error:
                 return self._fault(requests.Timeout() if expired.is_set() else error)
         if expired.is_set():
             return self._fault(requests.Timeout())
         headers = response.headers
-        answer = judge(response.status_code, content, headers.get("Location"), _retry_after(headers.get("Retry-After")))
-        return self._redacted(answer)
+        return judge(
+            response.status_code,
+            content,
+            headers.get("Location"),
+            _retry_after(headers.get("Retry-After")),
+            redact=connection.auth_value.redact,
+        )
 
     def _session(self) -> tuple[requests.Session, TimedAdapter]:
         """The session of this thread, which holds one connection open from call to call."""
@@ -87,7 +98,7 @@ class Client:
 
     def _new_session(self) -> tuple[requests.Session, TimedAdapter]:
         connection, environment = self._connection, self._environment
-        session = requests.Session()
+        session = _Session()
         # Proxies and the CA bundle are taken from the environment once, here. Left to itself, requests would look at
         # each call, and would also send a .netrc password to the host.
         session.trust_env = False
@@ -109,26 +120,23 @@ class Client:
         return session, adapter
 
     def _fault(self, error: Exception) -> Answer:
+        message, retriable = self._explain(error)
+        # The text of an exception may hold what the server sent.
+        return Answer(message=one_line(self._connection.auth_value.redact(message), 500), retriable=retriable)
+
+    def _explain(self, error: Exception) -> tuple[str, bool]:
+        """What went wrong on the way, and whether it is worth another try."""
         seconds = f"{self._connection.timeout:g} s"
         if isinstance(error, requests.exceptions.SSLError):
-            return _unreached(f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE", False)
+            return f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE", False
         if isinstance(error, requests.exceptions.ConnectTimeout):
-            return _unreached(f"no connection within {seconds}", True)
+            return f"no connection within {seconds}", True
         if isinstance(error, requests.exceptions.Timeout):
-            return _unreached(f"no answer within {seconds}; whether the refresh was triggered is unknown", True)
+            return f"no answer within {seconds}; whether the refresh was triggered is unknown", True
         if isinstance(error, requests.exceptions.ProxyError):
-            return _unreached(f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True)
+            return f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True
         retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
-        return _unreached(f"the connection fails: {_root(error)}", retriable)
-
-    def _redacted(self, answer: Answer) -> Answer:
-        secret = self._connection.auth_value
-        return replace(
-            answer,
-            code=secret.redact(answer.code),
-            message=secret.redact(answer.message),
-            trace_id=secret.redact(answer.trace_id),
-        )
+        return f"the connection fails: {_root(error)}", retriable
 
 
 def _read(response: requests.Response) -> bytes:
@@ -149,10 +157,6 @@ def _retry_after(header: str | None) -> float | None:
         return Retry().parse_retry_after(header)
     except (InvalidHeader, ValueError, OverflowError):
         return None
-
-
-def _unreached(message: str, retriable: bool) -> Answer:
-    return Answer(message=one_line(message, 500), retriable=retriable)
 
 
 def _root(error: BaseException) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
@@ -31,9 +32,6 @@ DEFAULT_THREADS = 8
 MAX_THREADS = 64
 
 
-_LONG = 8
-
-
 class Secret:
     """A text that shows itself only when asked to."""
 
@@ -54,13 +52,17 @@ class Secret:
         """The text itself, for the request's header."""
         return self._value
 
-    def redact(self, text: str | None) -> str | None:
-        """A text with the secret struck out, should a server have sent it back."""
-        return text and text.replace(self._value, "**********")
+    def redact(self, text: str) -> str:
+        """A text with the secret struck out, plain or escaped, should a server have sent it back."""
+        for form in self._forms():
+            text = text.replace(form, "**********")
+        return text
 
-    def redact_body(self, body: bytes) -> bytes:
-        """The same for the body of an answer, before any of it is cut; a short secret may be a part of any word."""
-        return body.replace(self._value.encode(), b"**********") if len(self._value) >= _LONG else body
+    def _forms(self) -> list[str]:
+        """How the secret may be written, the longest first."""
+        value = self._value
+        forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value), quote(value, safe="")}
+        return sorted(forms, key=len, reverse=True)
 
 
 class Connection(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ artifact itself is replaced whole, so that it is readable JSON at every moment.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -114,7 +113,8 @@ class Record:
             self._journal.write(msgspec.json.encode(entry) + b"\n")
 
     def _replace(self, document: Document) -> None:
-        draft = self.path.with_name(f".{FILE_NAME}.{os.getpid()}")
+        # Always the same name: what a killed writer leaves, the next one replaces. The lock keeps others away.
+        draft = self.path.with_name(f".{FILE_NAME}.draft")
         try:
             draft.write_bytes(document.to_json())
             draft.replace(self.path)

@@ -40,10 +40,11 @@ FAULTS = [
 SUCCESSES = [shape for shape in Shape if shape.value.startswith("success-")]
 
 
-def one_refresh(folder: Path, sandbox: Sandbox) -> tuple[Shop, int, str]:
+def one_refresh(folder: Path, sandbox: Sandbox, *, sandbox_hangs: bool = False) -> tuple[Shop, int, str]:
     scenario("1.11", "build", folder / "target")
     shop = Shop(folder, sandbox.environment)
-    done = shop.cli("refresh", "-m", "dim_customers", "--timeout", "0.2")
+    timeout = "0.2" if sandbox_hangs else "30"
+    done = shop.cli("refresh", "-m", "dim_customers", "--timeout", timeout)
     assert "Traceback" not in done.stdout + done.stderr
     assert "sandbox" not in (done.stdout + done.stderr).replace("tn_sandbox", "")
     return shop, done.returncode, done.stdout
@@ -58,7 +59,7 @@ def test_a_fault_is_an_error_that_says_what_happened(
     tmp_path: Path, shape: Shape, requests: int, answer: str, said: str
 ) -> None:
     with Sandbox(answers=shape) as sandbox:
-        shop, exit_code, stdout = one_refresh(tmp_path, sandbox)
+        shop, exit_code, stdout = one_refresh(tmp_path, sandbox, sandbox_hangs=shape is S.HANG)
         assert exit_code == 1
         assert answer in stdout
         assert said in stdout
