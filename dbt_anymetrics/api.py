@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dbt_anymetrics.commands import refresh as run
-from dbt_anymetrics.commands import reporter_for
 from dbt_anymetrics.engine import Outcome
 from dbt_anymetrics.environment import options_from_environment
+from dbt_anymetrics.planning import reporter_for
 
 StrPath = str | PathLike[str]
 

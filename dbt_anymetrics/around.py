@@ -17,11 +17,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.artifacts import Args, read_run_results
-from dbt_anymetrics.commands import refresh, reporter_for
+from dbt_anymetrics.commands import refresh
 from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
+from dbt_anymetrics.planning import reporter_for
 from dbt_anymetrics.project import load_yaml
 
 DBT_VARIABLE = "ANYMETRICS_DBT"

@@ -31,7 +31,7 @@ class DependsOn(Struct, gc=False):
     nodes: list[str] = []
 
 
-class Config(Struct):
+class Config(Struct, gc=False):
     """The part of a node's config that decides what is refreshed."""
 
     meta: Raw = _NO_META
@@ -41,7 +41,7 @@ class Config(Struct):
     batch_size: Any = None
 
 
-class Node(Struct):
+class Node(Struct, gc=False):
     """One entry of the manifest's `nodes`: a model, seed, snapshot, test or other."""
 
     resource_type: str
@@ -72,7 +72,7 @@ class Node(Struct):
             raise NodeError(f"cannot be read ({error})", where="meta") from None
 
 
-class ManifestMetadata(Struct):
+class ManifestMetadata(Struct, gc=False):
     """The manifest's `metadata`. With partial parsing, dbt 1.x keeps all but the invocation_id from an older run."""
 
     dbt_schema_version: str
@@ -81,20 +81,20 @@ class ManifestMetadata(Struct):
     adapter_type: str | None = None
 
 
-class Manifest(Struct):
+class Manifest(Struct, gc=False):
     """manifest.json: every node of the project."""
 
     metadata: ManifestMetadata
     nodes: dict[str, Node]
 
 
-class BatchResults(Struct):
+class BatchResults(Struct, gc=False):
     """Which batches of a microbatch model were built: [start, end) pairs, UTC."""
 
     successful: list[tuple[datetime, datetime]] = []
 
 
-class NodeResult(Struct):
+class NodeResult(Struct, gc=False):
     """What dbt did with one node."""
 
     unique_id: str
@@ -102,7 +102,7 @@ class NodeResult(Struct):
     batch_results: BatchResults | None = None
 
 
-class Args(Struct):
+class Args(Struct, gc=False):
     """The part of dbt's own arguments that says whether anything was really built."""
 
     which: str | None = None
@@ -113,7 +113,7 @@ class Args(Struct):
     sample: Any = None
 
 
-class RunMetadata(Struct):
+class RunMetadata(Struct, gc=False):
     """The run results' `metadata`."""
 
     dbt_schema_version: str
@@ -124,7 +124,7 @@ class RunMetadata(Struct):
     env: dict[str, str] = {}
 
 
-class RunResults(Struct):
+class RunResults(Struct, gc=False):
     """run_results.json: what one dbt invocation did."""
 
     metadata: RunMetadata
@@ -148,7 +148,7 @@ def read_run_results(path: Path) -> RunResults:
     return _read(path, RunResults, "run-results")
 
 
-class _Header(Struct):
+class _Header(Struct, gc=False):
     """What every dbt artifact has, whichever it is."""
 
     metadata: dict[str, Any] = {}

@@ -9,9 +9,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.connection import AUTH_TYPES, DEFAULT_THREADS, DEFAULT_TIMEOUT, MAX_THREADS
+from dbt_anymetrics.defaults import AUTH_TYPES, MAX_THREADS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError
-from dbt_anymetrics.options import Options
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -109,7 +108,7 @@ _plan_options = _options(
         help="IANA name of the zone in which the run's start has its date.",
     ),
     click.option("--partition", metavar="DATES", help="Refresh these dates for every model: a date, range or list."),
-    click.option("--vars", type=_Vars(), default="{}", metavar="YAML", help="Vars for templates in partitions."),
+    click.option("--vars", type=_Vars(), metavar="YAML", help="Vars for templates in partitions."),
     click.option("-m", "--model", "models", multiple=True, metavar="GLOB", help="Only nodes whose name matches."),
     click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 )
@@ -130,7 +129,7 @@ _connection_options = _options(
         type=float,
         envvar="ANYMETRICS_TIMEOUT",
         show_envvar=True,
-        default=DEFAULT_TIMEOUT,
+        default=TIMEOUT,
         show_default=True,
         metavar="SECONDS",
         help="How long to wait for a connection, and for each answer.",
@@ -151,7 +150,7 @@ _sending_options = _options(
         type=click.IntRange(1, MAX_THREADS),
         envvar="ANYMETRICS_THREADS",
         show_envvar=True,
-        default=DEFAULT_THREADS,
+        default=THREADS,
         show_default=True,
         help="Refreshes under way at once.",
     ),
@@ -198,9 +197,9 @@ def refresh(**options: Any) -> None:  # noqa: ANN401
 
     Exit code: 0 done or nothing to do, 1 some refresh failed, 2 wrong usage, settings or artifacts and nothing sent.
     """
-    from dbt_anymetrics import commands  # noqa: PLC0415 (--help does not need it)
+    from dbt_anymetrics.commands import refresh as run  # noqa: PLC0415 (--help does not need it)
 
-    _run(commands.refresh, Options(**options))
+    _run(run, options)
 
 
 @main.command()
@@ -209,10 +208,10 @@ def refresh(**options: Any) -> None:  # noqa: ANN401
 @_output_options
 def plan(**options: Any) -> None:  # noqa: ANN401
     """Show what refresh would do; needs no connection and sends nothing."""
-    from dbt_anymetrics import commands  # noqa: PLC0415
+    from dbt_anymetrics.planning import reporter_for, show_plan  # noqa: PLC0415
 
-    given = Options(**options)
-    _exit(commands.show_plan(given, commands.reporter_for(given)))
+    given = _given(options)
+    _exit(show_plan(given, reporter_for(given)))
 
 
 @main.command(
@@ -238,9 +237,9 @@ def around(arguments: tuple[str, ...]) -> None:
 @_output_options
 def retry(**options: Any) -> None:  # noqa: ANN401
     """Send again what failed, or was not sent, the last time."""
-    from dbt_anymetrics import commands  # noqa: PLC0415
+    from dbt_anymetrics.commands import retry as run  # noqa: PLC0415
 
-    _run(commands.retry, Options(**options))
+    _run(run, options)
 
 
 @main.command()
@@ -252,7 +251,7 @@ def debug(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Show every setting and where it comes from, and try the connection."""
     from dbt_anymetrics.debug import debug as run  # noqa: PLC0415
 
-    _exit(run(Options(**options), context))
+    _exit(run(_given(options), context))
 
 
 @main.command()
@@ -267,13 +266,20 @@ def sandbox(port: int, answer: Any) -> None:  # noqa: ANN401
     serve(port, answer)
 
 
-def _run(command: Callable[[Options, Any], Any], options: Options) -> NoReturn:
-    from dbt_anymetrics.commands import reporter_for  # noqa: PLC0415
+def _run(command: Callable[[Any, Any], Any], options: dict[str, Any]) -> NoReturn:
+    from dbt_anymetrics.planning import reporter_for  # noqa: PLC0415
 
-    outcome = command(options, reporter_for(options))
-    if options.output == "json":
+    given = _given(options)
+    outcome = command(given, reporter_for(given))
+    if given.output == "json":
         click.echo(outcome.document.to_json().decode(), nl=False)
     _exit(outcome.exit_code)
+
+
+def _given(options: dict[str, Any]) -> Any:  # noqa: ANN401 (Options, which costs --help the import of msgspec)
+    from dbt_anymetrics.options import Options  # noqa: PLC0415
+
+    return Options(**{name: value for name, value in options.items() if value is not None})
 
 
 def _exit(code: int) -> NoReturn:

@@ -1,70 +1,20 @@
-"""The commands, without their command line."""
+"""The commands that send, without their command line."""
 
 from __future__ import annotations
 
 import os
 
-import click
-from msgspec import Struct
-from msgspec.structs import replace
-
-from dbt_anymetrics.engine import Caller, Delivering, Outcome, Reporter, deliver
-from dbt_anymetrics.errors import RecordError, UsageError
-from dbt_anymetrics.inputs import Inputs, read_inputs
+from dbt_anymetrics.engine import Caller, Delivering, Outcome, deliver
+from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.lock import locked
-from dbt_anymetrics.memory import carried, is_unfinished, recall, unfinished
+from dbt_anymetrics.memory import carried, is_unfinished, unfinished
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
-from dbt_anymetrics.plan import NOT_SELECTED, plan
+from dbt_anymetrics.planning import as_hooked, inputs_of, make_plan
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import Console, JsonReporter, TextReporter, plan_lines
+from dbt_anymetrics.report import Reporter
 from dbt_anymetrics.result import Result, Status, count
 
-
-def reporter_for(options: Options) -> Reporter:
-    """What shows a command's progress; with `--output json`, stdout is left to the artifact."""
-    is_json = options.log_format == "json"
-    console = Console(quiet=options.quiet, results_to_stderr=options.output == "json", stamped=not is_json)
-    return JsonReporter(console) if is_json else TextReporter(console)
-
-
 _OPEN = (Status.ERROR, Status.PLANNED)
-
-
-class Plan(Struct, frozen=True):
-    """What a command is about to do, and from what it follows."""
-
-    options: Options
-    results: list[Result]
-    previous: Document | None
-
-
-def inputs_of(options: Options, reporter: Reporter) -> Inputs:
-    """Read dbt's artifacts, and tell what is odd about them. Raises ArtifactError."""
-    inputs = read_inputs(options.project(), options.manifest, options.run_results, options.seen_args)
-    for warning in inputs.warnings:
-        reporter.warning(warning)
-    return inputs
-
-
-def make_plan(options: Options, inputs: Inputs, reporter: Reporter) -> Plan:
-    """Plan what the record does not tell to be done already. Raises UsageError."""
-    previous = _read(Record(inputs.folder), reporter)
-    if previous and previous.metadata.invocation_id == inputs.runs[-1].invocation_id:
-        options = _as_hooked(options, previous)
-    results = plan(inputs.manifest, inputs.runs, options.orders(), options.project().vars(), os.environ)
-    if not options.force:
-        results = recall(results, previous)
-    _warn_of_nothing(results, options, reporter)
-    return Plan(options, results, previous)
-
-
-def _as_hooked(options: Options, previous: Document) -> Options:
-    """The options with what the on-run-end hook of the recorded dbt run was given."""
-    return replace(
-        options,
-        hook_run_date=options.hook_run_date or previous.args.get("hook_run_date"),
-        hook_partition=options.hook_partition or previous.args.get("hook_partition"),
-    )
 
 
 def refresh(options: Options, reporter: Reporter) -> Outcome:
@@ -101,7 +51,7 @@ def retry(options: Options, reporter: Reporter) -> Outcome:
             reporter.warning(f"{record.path} holds nothing that failed or was not sent")
         done = [result for result in previous.results if result.status not in _OPEN]
         again = [_again(result) for result in open_ends]
-        return _deliver(_as_hooked(options, previous), again, record, done, reporter)
+        return _deliver(as_hooked(options, previous), again, record, done, reporter)
 
 
 def _is_switched_off(reporter: Reporter) -> bool:
@@ -154,31 +104,3 @@ def _connect(options: Options, reporter: Reporter) -> Caller:
     if connection.is_exposed:
         reporter.warning(f"the credentials travel unencrypted to {connection.url}; use https where the server has it")
     return Client(connection, os.environ)
-
-
-def _read(record: Record, reporter: Reporter) -> Document | None:
-    try:
-        return record.read()
-    except RecordError as error:
-        reporter.warning(f"{error}; nothing of it is remembered")
-        return None
-
-
-def _warn_of_nothing(results: list[Result], options: Options, reporter: Reporter) -> None:
-    if not results:
-        reporter.warning(
-            "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
-        )
-    elif all(result.message == NOT_SELECTED for result in results):
-        reporter.warning(f"no configured node matches --model {' '.join(options.models)}")
-
-
-def show_plan(options: Options, reporter: Reporter) -> int:
-    """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
-    results = make_plan(options, inputs_of(options, reporter), reporter).results
-    if options.output == "json":
-        click.echo(Document.of(options.recorded(), results).to_json().decode(), nl=False)
-    else:
-        for line in plan_lines(results):
-            click.echo(line)
-    return int(any(result.status is Status.ERROR for result in results))

@@ -7,29 +7,17 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
+from dbt_anymetrics.defaults import AUTH_TYPES, TIMEOUT
 from dbt_anymetrics.errors import UsageError
-
-AuthType = Literal["UID", "TOKEN", "ACCOUNT", "APIKEY"]
-
-AUTH_TYPES: tuple[str, ...] = get_args(AuthType)
-"""What the `auth-type` header may say (AnyMetrics API page, common headers)."""
 
 SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE")
 """Where the auth value is read from; the second is hidden by dbt in its own log. Never an option."""
 
 API_PATH = "/anymetrics/api/v1"
-
-DEFAULT_TIMEOUT = 30.0
-"""Seconds to connect, and again to wait for each answer."""
-
-DEFAULT_THREADS = 8
-
-MAX_THREADS = 64
 
 
 class Secret:
@@ -72,7 +60,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     tenant_id: str
     auth_type: str
     auth_value: Secret
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float = TIMEOUT
     ca_bundle: str | None = None
 
     def address(self, path: str) -> str:
@@ -91,7 +79,7 @@ def connection(
     url: str | None,
     tenant_id: str | None,
     auth_type: str | None,
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float = TIMEOUT,
     ca_bundle: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Connection:

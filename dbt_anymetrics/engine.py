@@ -15,6 +15,7 @@ from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.interrupt import stopping
 from dbt_anymetrics.record import Document, Record
+from dbt_anymetrics.report import Reporter
 from dbt_anymetrics.result import Counts, Key, Result, Status, count
 
 
@@ -26,25 +27,6 @@ class Caller(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
-
-
-class Reporter(Protocol):
-    """What tells the user, as it happens."""
-
-    def warning(self, text: str) -> None:
-        """Something is odd, and the work goes on."""
-
-    def error(self, text: str) -> None:
-        """Something beside the refreshes went wrong."""
-
-    def begin(self, results: Sequence[Result]) -> None:
-        """What is not sent, before the rest is."""
-
-    def outcome(self, number: int, total: int, result: Result) -> None:
-        """One refresh came to its end; `number` counts from 1."""
-
-    def end(self, results: Sequence[Result], counts: Counts) -> None:
-        """All is done."""
 
 
 class Delivering(Struct, frozen=True, kw_only=True):

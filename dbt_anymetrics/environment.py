@@ -20,4 +20,8 @@ def options_from_environment(**given: Any) -> Options:  # noqa: ANN401
         found = refresh.make_context("refresh", []).params
     except click.UsageError as error:
         raise UsageError(error.format_message()) from None
-    return Options(**{**found, **{key: value for key, value in given.items() if value is not None}})
+    return Options(**{**_set(found), **_set(given)})
+
+
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}

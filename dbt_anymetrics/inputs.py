@@ -37,8 +37,10 @@ def read_inputs(
     it saw, for those that the run results lack.
     """
     paths = list(run_results) or [project.target / RUN_RESULTS]
+    # The manifest comes last: it is by far the largest, and what reading the others takes is free again by then.
+    results = [read_run_results(path) for path in paths]
     known = read_manifest(manifest or paths[0].parent / MANIFEST)
-    runs = [Run(read_run_results(path), known) for path in paths]
+    runs = [Run(result, known) for result in results]
     for run in runs:
         _supplement(run.results.args, seen_args or Args())
     warnings = [warning for path, run in zip(paths, runs, strict=True) if (warning := _check(known, run, path))]

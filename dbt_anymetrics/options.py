@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.artifacts import Args
-from dbt_anymetrics.connection import DEFAULT_THREADS, DEFAULT_TIMEOUT, Connection, connection
 from dbt_anymetrics.dates import Orders
+from dbt_anymetrics.defaults import THREADS, TIMEOUT
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.project import Project
+
+if TYPE_CHECKING:
+    from dbt_anymetrics.connection import Connection
 
 ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 
@@ -46,9 +49,9 @@ class Options(Struct, frozen=True, kw_only=True):
     url: str | None = None
     tenant_id: str | None = None
     auth_type: str | None = None
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float = TIMEOUT
     ca_bundle: str | None = None
-    threads: int = DEFAULT_THREADS
+    threads: int = THREADS
 
     fail_fast: bool = False
     quiet: bool = False
@@ -73,6 +76,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     def connection(self) -> Connection:
         """The connection, checked. Raises UsageError."""
+        from dbt_anymetrics.connection import connection  # noqa: PLC0415 (not every command connects)
+
         return connection(
             url=self.url,
             tenant_id=self.tenant_id,

@@ -44,6 +44,25 @@ class Output(Protocol):
         """How much of the work is done."""
 
 
+class Reporter(Protocol):
+    """What tells the user, as it happens."""
+
+    def warning(self, text: str) -> None:
+        """Something is odd, and the work goes on."""
+
+    def error(self, text: str) -> None:
+        """Something beside the refreshes went wrong."""
+
+    def begin(self, results: Sequence[Result]) -> None:
+        """What is not sent, before the rest is."""
+
+    def outcome(self, number: int, total: int, result: Result) -> None:
+        """One refresh came to its end; `number` counts from 1."""
+
+    def end(self, results: Sequence[Result], counts: Counts) -> None:
+        """All is done."""
+
+
 class Console:
     """Results on stdout, or on stderr where stdout holds the artifact; the log on stderr. `quiet` leaves the errors."""
 

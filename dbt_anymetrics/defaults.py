@@ -1,0 +1,13 @@
+"""The defaults and limits of the options; nothing is imported here, since --help needs them."""
+
+from __future__ import annotations
+
+AUTH_TYPES = ("UID", "TOKEN", "ACCOUNT", "APIKEY")
+"""What the `auth-type` header may say (AnyMetrics API page, common headers)."""
+
+TIMEOUT = 30.0
+"""Seconds to connect, and again to wait for each answer."""
+
+THREADS = 8
+
+MAX_THREADS = 64
