@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -134,8 +134,16 @@ class RunResults(Struct, gc=False):
 
 
 def as_utc(moment: datetime) -> datetime:
-    """The same moment in UTC; dbt writes UTC, with or without saying so."""
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    """The same moment in UTC; dbt writes UTC, with or without saying so. Raises ArtifactError."""
+    return in_zone(moment.replace(tzinfo=moment.tzinfo or timezone.utc), timezone.utc)
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """The same moment in a zone. Raises ArtifactError for one that has no date there: the first or the last of all."""
+    try:
+        return moment.astimezone(zone)
+    except (OverflowError, ValueError):
+        raise ArtifactError(f"the time {moment} in dbt's artifacts is beyond the calendar") from None
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -164,12 +172,14 @@ ArtifactT = TypeVar("ArtifactT", Manifest, RunResults)
 
 
 def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
-    data = _read_bytes(path)
     try:
+        data = _read_bytes(path)
         decoded = _decode(data, artifact)
         found = decoded.metadata.dbt_schema_version
     except msgspec.ValidationError as error:
         raise _not_the_artifact(path, data, kind, error) from None
+    except MemoryError:
+        raise ArtifactError("does not fit into the memory there is", where=str(path)) from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:
@@ -192,7 +202,9 @@ def _decode(data: bytes, artifact: type[ArtifactT]) -> ArtifactT:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.exists() and not path.is_file():
+            raise ArtifactError("is not a file", where=str(path))
+        if path.stat().st_size >= MAX_BYTES:
             raise ArtifactError(f"is larger than {MAX_BYTES >> 20} MiB and is not read", where=str(path))
         data = path.read_bytes()
     except FileNotFoundError:

@@ -11,6 +11,7 @@ import click
 from dbt_anymetrics import __version__
 from dbt_anymetrics.defaults import AUTH_TYPES, MAX_THREADS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError
+from dbt_anymetrics.text import one_line
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -24,7 +25,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AnyMetricsError as error:
-            click.echo(f"{click.style('Error', fg='red')}: {error}", err=True)
+            click.echo(f"{click.style('Error', fg='red')}: {one_line(str(error), 2000)}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)

@@ -131,7 +131,7 @@ class Client:
             return f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE", False
         if isinstance(error, requests.exceptions.ConnectTimeout):
             return f"no connection within {seconds}", True
-        if isinstance(error, requests.exceptions.Timeout):
+        if isinstance(error, requests.exceptions.Timeout) or isinstance(_innermost(error), TimeoutError):
             return f"no answer within {seconds}; whether the refresh was triggered is unknown", True
         if isinstance(error, requests.exceptions.ProxyError):
             return f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True
@@ -160,16 +160,20 @@ def _retry_after(header: str | None) -> float | None:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost reason: urllib3 and requests wrap it several times, with object addresses in the text."""
-    seen = {id(error)}
-    while inner := _inner(error):
-        if id(inner) in seen:
-            break
-        seen.add(id(inner))
-        error = inner
+    """The innermost reason in words."""
+    error = _innermost(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What urllib3 and requests have wrapped several times, with object addresses in the text."""
+    seen = {id(error)}
+    while (inner := _inner(error)) and id(inner) not in seen:
+        seen.add(id(inner))
+        error = inner
+    return error
 
 
 def _inner(error: BaseException) -> BaseException | None:

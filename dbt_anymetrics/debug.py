@@ -20,6 +20,7 @@ from dbt_anymetrics.plan import plan
 from dbt_anymetrics.project import PROJECT_FILE
 from dbt_anymetrics.result import Status, count
 from dbt_anymetrics.run import time_zone
+from dbt_anymetrics.text import one_line
 
 _SETTINGS = (
     "url", "tenant_id", "auth_type", "timeout", "threads", "ca_bundle", "datasource", "run_date", "timezone",
@@ -39,7 +40,7 @@ def debug(options: Options, context: click.Context) -> int:
     click.echo(f"dbt-anymetrics {__version__}, Python {platform.python_version()}, {platform.system()}")
     click.echo("\nSettings")
     for name, value, source in _settings(options, context):
-        click.echo(f"  {name:<12} {value:<40} {source}")
+        click.echo(f"  {name:<12} {one_line(value, 300):<40} {source}")
     checks: list[_Check] = []
     for title, looks in (
         ("Project", (("folder", _folder), ("artifacts", _artifacts))),
@@ -86,7 +87,7 @@ def _checked(name: str, look: Callable[[Options], str], options: Options) -> _Ch
 
 def _show(check: _Check) -> None:
     label = click.style("ERROR", fg="red") if check.exit_code else click.style("OK", fg="green")
-    click.echo(f"  {check.name:<12} {label} {check.finding}")
+    click.echo(f"  {check.name:<12} {label} {one_line(check.finding, 2000)}")
 
 
 def _folder(options: Options) -> str:

@@ -6,6 +6,7 @@ artifact itself is replaced whole, so that it is readable JSON at every moment.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +21,9 @@ from dbt_anymetrics.result import Result
 
 FILE_NAME = "anymetrics_results.json"
 JOURNAL_NAME = "anymetrics_results.jsonl"
+
+MAX_BYTES = 1 << 28
+"""A larger record is not read: that of 100,000 refreshes is a fifth of this."""
 
 
 class Metadata(Struct, frozen=True, kw_only=True):
@@ -65,7 +69,7 @@ class Record:
     def read(self) -> Document | None:
         """The artifact with what its journal adds, or None when there is none. Raises RecordError."""
         try:
-            document = msgspec.json.decode(self.path.read_bytes(), type=Document)
+            document = msgspec.json.decode(_read_bytes(self.path), type=Document)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -123,10 +127,10 @@ class Record:
 
     def _journaled(self, document: Document) -> list[Result]:
         try:
-            head, *lines = self._journal_path.read_bytes().splitlines()
+            head, *lines = _read_bytes(self._journal_path).splitlines()
             if msgspec.json.decode(head, type=_JournalHead).generated_at != document.metadata.generated_at:
                 return []
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return []
         return [result for line in lines if (result := _decoded(line))]
 
@@ -138,6 +142,12 @@ class Record:
         )
 
 
+def _read_bytes(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES >> 20} MiB")
+    return path.read_bytes()
+
+
 def _identity(result: Result) -> tuple[object, ...]:
     return result.unique_id, *result.key
 
@@ -145,5 +155,5 @@ def _identity(result: Result) -> tuple[object, ...]:
 def _decoded(line: bytes) -> Result | None:
     try:
         return msgspec.json.decode(line, type=Result)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # the last line of a journal whose writer was killed

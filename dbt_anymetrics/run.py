@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 
-from dbt_anymetrics.artifacts import Manifest, Node, NodeResult, RunResults, as_utc
-from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.artifacts import Manifest, Node, NodeResult, RunResults, as_utc, in_zone
+from dbt_anymetrics.errors import ArtifactError, UsageError
 from dbt_anymetrics.partition import parse_date
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
@@ -45,7 +45,10 @@ class Run:
         same_run = self._manifest.invocation_id == metadata.invocation_id
         if same_run and self._manifest.invocation_started_at and not metadata.dbt_version.startswith("1."):
             return as_utc(self._manifest.invocation_started_at)
-        return as_utc(metadata.generated_at) - timedelta(seconds=self.results.elapsed_time)
+        try:
+            return as_utc(metadata.generated_at) - timedelta(seconds=self.results.elapsed_time)
+        except (OverflowError, ValueError):
+            raise ArtifactError(f"a run of {self.results.elapsed_time} s is beyond the calendar") from None
 
     @property
     def vars(self) -> Mapping[str, object]:
@@ -115,7 +118,7 @@ class Run:
         ):
             if text:
                 return _parse_run_date(text, where)
-        return self.started_at.astimezone(time_zone(zone)).date()
+        return in_zone(self.started_at, time_zone(zone)).date()
 
 
 def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:

@@ -55,6 +55,8 @@ def table_name(datasource: str, catalog: str, schema: str, table: str) -> str:
 def _fault(part: str) -> str | None:
     if not part.strip():
         return "is empty"
+    if part != part.strip():
+        return "has a space around it"
     if "`" in part or "." in part:
         return "has a backtick or a dot, which the form of AnyMetrics' table names cannot hold"
     return None if part.isprintable() else "has a character that cannot be printed"

@@ -21,18 +21,17 @@ class TimedAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        self._expired = threading.Event()
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[threading.Event]:
         """Shut the socket unless the calls within end in time; the event then tells that it was so."""
-        expired = threading.Event()
+        expired = self._expired = threading.Event()
 
         def expire() -> None:
             expired.set()
-            if self._socket:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+            self._shut()
 
         timer = threading.Timer(seconds, expire)
         timer.daemon = True
@@ -41,6 +40,16 @@ class TimedAdapter(HTTPAdapter):
             yield expired
         finally:
             timer.cancel()
+
+    def _opened(self, opened: socket.socket) -> None:
+        self._socket = opened
+        if self._expired.is_set():  # while it was being opened
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._socket:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
         """Make the pool, its connections watched."""
@@ -63,6 +72,6 @@ class TimedAdapter(HTTPAdapter):
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
             def connect(self) -> None:
                 super().connect()
-                adapter._socket = self.sock
+                adapter._opened(self.sock)
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})

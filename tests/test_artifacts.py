@@ -127,7 +127,7 @@ def test_a_file_that_is_too_large_is_not_read(read: Reader, tmp_path: Path) -> N
 
 @READERS
 def test_a_folder_is_not_read(read: Reader, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="cannot be read"):
+    with pytest.raises(ArtifactError, match="is not a file"):
         read(tmp_path)
 
 
