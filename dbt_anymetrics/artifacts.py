@@ -61,6 +61,12 @@ class Node(Struct, gc=False):
         """How dbt builds the node: table, view, incremental, ephemeral, seed, snapshot or a custom one."""
         return (self.config and self.config.materialized) or self.resource_type
 
+    def detach(self) -> None:
+        """Take the meta out of the bytes of the whole manifest, which it would keep in memory."""
+        self.meta = self.meta.copy()
+        if self.config:
+            self.config.meta = self.config.meta.copy()
+
     def read_meta(self) -> object:
         """`config.meta`, or the node's own `meta` where the config has none. Raises NodeError."""
         own = self.config.meta if self.config else _NO_META
@@ -148,7 +154,10 @@ def in_zone(moment: datetime, zone: tzinfo) -> datetime:
 
 def read_manifest(path: Path) -> Manifest:
     """Read manifest.json. Raises ArtifactError."""
-    return _read(path, Manifest, "manifest")
+    manifest = _read(path, Manifest, "manifest")
+    for node in manifest.nodes.values():
+        node.detach()
+    return manifest
 
 
 def read_run_results(path: Path) -> RunResults:
@@ -215,7 +224,7 @@ def _read_bytes(path: Path) -> bytes:
         ) from None
     except OSError as error:
         raise ArtifactError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    if not data.strip():
+    if not data or data.isspace():
         raise ArtifactError("is empty", where=str(path), hint=_STOPPED)
     return data
 

@@ -15,7 +15,7 @@ from dbt_anymetrics import __version__
 from dbt_anymetrics.answer import Answer, judge
 from dbt_anymetrics.connection import Connection
 from dbt_anymetrics.text import one_line
-from dbt_anymetrics.transport import TimedAdapter
+from dbt_anymetrics.transport import TimedAdapter, Watchdog
 
 TRIGGER = "/scheduler/task/trigger"
 PROBE = "/metrics/list?pageNumber=1&pageSize=1"
@@ -40,6 +40,7 @@ class Client:
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._lock = threading.Lock()
+        self._watchdog = Watchdog(2 * connection.timeout)
 
     def trigger(self, table_name: str, partition: date) -> Answer:
         """Tell AnyMetrics that one date of a table has new data (AnyMetrics API page, Data Update)."""
@@ -56,6 +57,7 @@ class Client:
 
     def close(self) -> None:
         """Close every thread's session."""
+        self._watchdog.close()
         with self._lock:
             for session in self._sessions:
                 session.close()
@@ -64,20 +66,22 @@ class Client:
     def _call(self, method: str, path: str, body: object = None) -> Answer:
         connection = self._connection
         session, adapter = self._session()
-        with adapter.limited(2 * connection.timeout) as expired:
-            try:
-                with session.request(
+        try:
+            with (
+                self._watchdog.limited(adapter),
+                session.request(
                     method,
                     connection.address(path),
                     json=body,
                     timeout=connection.timeout,
                     allow_redirects=False,  # requests would send our auth-value header to the other host
                     stream=True,
-                ) as response:
-                    content = _read(response)
-            except (requests.RequestException, HTTPError, OSError) as error:
-                return self._fault(requests.Timeout() if expired.is_set() else error)
-        if expired.is_set():
+                ) as response,
+            ):
+                content = _read(response)
+        except (requests.RequestException, HTTPError, OSError) as error:
+            return self._fault(requests.Timeout() if adapter.expired else error)
+        if adapter.expired:
             return self._fault(requests.Timeout())
         headers = response.headers
         return judge(

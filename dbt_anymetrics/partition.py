@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import lru_cache
 
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.text import shown
@@ -42,14 +43,20 @@ def resolve(partition: object, run_date: date) -> list[date]:
 
     `partition` is text or a list of texts, its templates already rendered. Raises UsageError.
     """
+    return list(_resolved(tuple(_terms(partition)), run_date))
+
+
+@lru_cache(maxsize=1024)
+def _resolved(terms: tuple[str, ...], run_date: date) -> tuple[date, ...]:
+    """The same for single terms, worked out once for all the nodes that share them."""
     dates: set[date] = set()
-    for term in _terms(partition):
+    for term in terms:
         dates.update(_term(term, run_date))
         if len(dates) > MAX_DAYS:
-            raise UsageError(f"{shown(partition)} means more than {MAX_DAYS:,} dates")
+            raise UsageError(f"{shown(', '.join(terms))} means more than {MAX_DAYS:,} dates")
     if not dates:
         raise UsageError("a partition without a date", hint=f"Write {FORMS}")
-    return sorted(dates)
+    return tuple(sorted(dates))
 
 
 def days(first: date, last: date) -> list[date]:

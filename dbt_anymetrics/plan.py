@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -41,7 +42,8 @@ def plan(
     """
     dates = [Dates(run, orders, project_vars, environment) for run in runs]
     planner = _Planner(manifest, list(zip(runs, dates, strict=True)), orders)
-    return _deduplicated(result for unique_id in _order(manifest, runs) for result in planner.node(unique_id))
+    groups = [group for unique_id in _order(manifest, runs) if (group := planner.node(unique_id))]
+    return _deduplicated(groups, several_runs=len(runs) > 1)
 
 
 def _order(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
@@ -128,20 +130,29 @@ class _Planner:
         return Result(unique_id=unique_id, status=Status.SKIPPED, message=reason, invocation_id=self._newest)
 
 
-def _deduplicated(results: Iterable[Result]) -> list[Result]:
-    """The same results, each table and date planned once, by the newest run that built it."""
+def _deduplicated(groups: Sequence[list[Result]], *, several_runs: bool) -> list[Result]:
+    """The results of all nodes, each table and date planned once, by the newest run that built it.
+
+    Only where a table has two nodes, or there are several runs, can a date be there twice at all.
+    """
+    nodes = Counter(group[0].table_name for group in groups)
     chosen: dict[tuple[str | None, date | None], int] = {}
     kept: list[Result] = []
-    for result in results:
-        if result.status is not Status.PLANNED:
-            kept.append(result)
-            continue
-        at = chosen.setdefault((result.table_name, result.partition), len(kept))
-        if at == len(kept):
-            kept.append(result)
-        elif kept[at].unique_id == result.unique_id:
-            kept[at] = result
+    for group in groups:
+        if group[0].status is not Status.PLANNED or (nodes[group[0].table_name] == 1 and not several_runs):
+            kept.extend(group)
         else:
-            reason = f"the same table and date as {kept[at].unique_id}"
-            kept.append(replace(result, status=Status.SKIPPED, message=reason))
+            for result in group:
+                _keep(result, chosen, kept)
     return kept
+
+
+def _keep(result: Result, chosen: dict[tuple[str | None, date | None], int], kept: list[Result]) -> None:
+    at = chosen.setdefault((result.table_name, result.partition), len(kept))
+    if at == len(kept):
+        kept.append(result)
+    elif kept[at].unique_id == result.unique_id:
+        kept[at] = result
+    else:
+        reason = f"the same table and date as {kept[at].unique_id}"
+        kept.append(replace(result, status=Status.SKIPPED, message=reason))

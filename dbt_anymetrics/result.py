@@ -20,7 +20,7 @@ class Status(str, Enum):
     SKIPPED = "skipped"
 
 
-class Timing(Struct, frozen=True):
+class Timing(Struct, frozen=True, gc=False):
     """When the first request for a refresh began and its last answer came, UTC."""
 
     started_at: datetime
@@ -36,7 +36,7 @@ Key = tuple[str | None, str | None, date | None]
 """dbt's invocation, a table name and a date: what makes two results one and the same refresh."""
 
 
-class Result(Struct, frozen=True, kw_only=True):
+class Result(Struct, frozen=True, kw_only=True, gc=False):
     """One node and date: planned, then sent or not, and why.
 
     `partition` is the date to refresh. What concerns a whole node (a skip, a wrong setting) has no partition.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,32 +22,12 @@ class TimedAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self._expired = threading.Event()
+        self.expired = False
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
-    @contextmanager
-    def limited(self, seconds: float) -> Iterator[threading.Event]:
-        """Shut the socket unless the calls within end in time; the event then tells that it was so."""
-        expired = self._expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            self._shut()
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield expired
-        finally:
-            timer.cancel()
-
-    def _opened(self, opened: socket.socket) -> None:
-        self._socket = opened
-        if self._expired.is_set():  # while it was being opened
-            self._shut()
-
-    def _shut(self) -> None:
+    def expire(self) -> None:
+        """End the call under way, and any that begins to connect from now on."""
+        self.expired = True
         if self._socket:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -75,3 +56,50 @@ class TimedAdapter(HTTPAdapter):
                 adapter._opened(self.sock)
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+
+    def _opened(self, opened: socket.socket) -> None:
+        self._socket = opened
+        if self.expired:  # while it was being opened
+            self.expire()
+
+
+class Watchdog:
+    """One thread that ends every call which takes longer than its seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadlines: dict[TimedAdapter, float] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        threading.Thread(target=self._watch, name="anymetrics-watchdog", daemon=True).start()
+
+    @contextmanager
+    def limited(self, adapter: TimedAdapter) -> Iterator[None]:
+        """Limit the call within; `adapter.expired` tells afterwards whether its time was up."""
+        adapter.expired = False
+        with self._changed:
+            if not self._deadlines:
+                self._changed.notify()
+            self._deadlines[adapter] = time.monotonic() + self._seconds
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._deadlines.pop(adapter, None)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                for adapter in [each for each, deadline in self._deadlines.items() if deadline <= now]:
+                    del self._deadlines[adapter]
+                    adapter.expire()
+                # Every call has the same limit: one that begins meanwhile cannot be due before those that are known.
+                earliest = min(self._deadlines.values(), default=None)
+                self._changed.wait(None if earliest is None else earliest - now)
