@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help test lint types pytest demo bench docs format clean
+.PHONY: help test lint types pytest demo bench soak matrix docs format clean
 
 help:
 	@echo "make demo    build the example shop with dbt, refresh it in the sandbox, show the result"
 	@echo "make test    every check: ruff, mypy, pytest with real dbt on DuckDB"
 	@echo "make bench   the benchmarks"
+	@echo "make soak    20,000 refreshes with faults"
+	@echo "make matrix  every dbt and Python that can be installed here"
 	@echo "make docs    write docs/commands.md"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove what the others made"
@@ -41,6 +43,12 @@ demo: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+soak: $(READY)
+	$(BIN)/pytest tests/soak.py
+
+matrix: $(READY)
+	$(BIN)/nox
 
 docs: $(READY)
 	$(BIN)/python docs/make_commands.py

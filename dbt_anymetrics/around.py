@@ -23,7 +23,8 @@ from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.planning import reporter_for
-from dbt_anymetrics.project import load_yaml
+from dbt_anymetrics.project import load_vars
+from dbt_anymetrics.run import BUILDING_COMMANDS
 
 DBT_VARIABLE = "ANYMETRICS_DBT"
 
@@ -37,6 +38,7 @@ class Seen(Struct, frozen=True):
     project_dir: str | None
     target_path: str | None
     vars: str
+    builds: bool
     args: Args
 
 
@@ -48,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     program = find_dbt()
     seen = look(arguments)
     options = options_from_environment(
-        project_dir=seen.project_dir, target_path=seen.target_path, vars=load_yaml(seen.vars, "--vars")
+        project_dir=seen.project_dir, target_path=seen.target_path, vars=load_vars(seen.vars)
     )
     before = _invocation(options)
     dbt_code = _run_dbt([program, *arguments])
@@ -87,6 +89,7 @@ def look(arguments: Sequence[str]) -> Seen:
         project_dir=given.get("--project-dir"),
         target_path=given.get("--target-path"),
         vars=given.get("--vars") or "{}",
+        builds=bool(flags & BUILDING_COMMANDS),
         args=Args(
             full_refresh=bool(flags & {"--full-refresh", "-f"}), empty="--empty" in flags, sample=given.get("--sample")
         ),
@@ -140,7 +143,8 @@ def _refresh(options: Options, seen: Seen, before: str | None) -> int:
     try:
         after = _invocation(options)
         if after is None or after == before:
-            reporter.warning("dbt wrote no run results this time, so nothing is refreshed")
+            if seen.builds:
+                reporter.warning("dbt wrote no run results this time, so nothing is refreshed")
             return 0
         return refresh(replace(options, seen_args=seen.args), reporter).exit_code
     except AnyMetricsError as error:

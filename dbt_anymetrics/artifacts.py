@@ -38,6 +38,7 @@ class Config(Struct, gc=False):
     materialized: str | None = None
     full_refresh: Any = None
     catalog: Any = None
+    database: Any = None
     batch_size: Any = None
 
 

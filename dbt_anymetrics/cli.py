@@ -40,12 +40,12 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
         if not isinstance(value, str):
             return value
-        from dbt_anymetrics.project import load_yaml  # noqa: PLC0415
+        from dbt_anymetrics.project import load_vars  # noqa: PLC0415
 
         try:
-            return load_yaml(value, "--vars")
+            return load_vars(value)
         except AnyMetricsError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(error.what, param, ctx)
 
 
 class _Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]

@@ -140,7 +140,7 @@ class Client:
         if isinstance(error, requests.exceptions.ProxyError):
             return f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True
         retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
-        return f"the connection fails: {_root(error)}", retriable
+        return f"the connection to {self._connection.url} fails: {_root(error)}", retriable
 
 
 def _read(response: requests.Response) -> bytes:

@@ -29,7 +29,7 @@ def refresh(options: Options, reporter: Reporter) -> Outcome:
             return _unsent(made.options, made.results, reporter)
         if lost := unfinished(made.previous, made.results):
             reporter.warning(
-                f"{len(lost)} refreshes of an earlier dbt run failed or were not sent, and are forgotten now, for "
+                f"refreshes of an earlier dbt run that failed or were not sent are forgotten now: {len(lost)}, for "
                 f"example {lost[0].table_name} {lost[0].partition}"
             )
         kept = carried(made.previous, made.results)

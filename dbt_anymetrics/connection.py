@@ -20,6 +20,9 @@ SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VAL
 API_PATH = "/anymetrics/api/v1"
 
 
+_LONG = 8
+
+
 class Secret:
     """A text that shows itself only when asked to."""
 
@@ -41,9 +44,15 @@ class Secret:
         return self._value
 
     def redact(self, text: str) -> str:
-        """A text with the secret struck out, plain or escaped, should a server have sent it back."""
+        """A text with the secret struck out, plain or escaped, should a server have sent it back.
+
+        A short secret may be a part of ordinary words: of those, only what stands alone is struck out.
+        """
         for form in self._forms():
-            text = text.replace(form, "**********")
+            if len(form) < _LONG:
+                text = re.sub(rf"(?<![\w-]){re.escape(form)}(?![\w-])", "**********", text)
+            else:
+                text = text.replace(form, "**********")
         return text
 
     def _forms(self) -> list[str]:
@@ -127,7 +136,7 @@ def _header(value: str | None, where: str, hint: str) -> str:
     if not value:
         raise UsageError("is not set", where=where, hint=hint)
     if not (value.isascii() and value.isprintable()):
-        raise UsageError("has a character that an HTTP header cannot hold", where=where, hint=hint)
+        raise UsageError("has a character that an HTTP header cannot hold", where=where)
     return value
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from dbt_anymetrics import __version__
 from dbt_anymetrics.connection import SECRET_VARIABLES
 from dbt_anymetrics.errors import AnyMetricsError
-from dbt_anymetrics.inputs import read_inputs
+from dbt_anymetrics.inputs import RUN_RESULTS, read_inputs
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.plan import plan
 from dbt_anymetrics.project import PROJECT_FILE
@@ -99,6 +99,8 @@ def _folder(options: Options) -> str:
 def _artifacts(options: Options) -> str:
     time_zone(options.timezone)
     project = options.project()
+    if not options.run_results and not (project.target / RUN_RESULTS).exists():
+        return f"none yet in {project.target}: run dbt first"
     inputs = read_inputs(project, options.manifest, options.run_results)
     results = plan(inputs.manifest, inputs.runs, options.orders(), project.vars(), os.environ)
     counts = count(results)

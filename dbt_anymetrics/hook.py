@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
@@ -33,7 +33,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     run_date: str | None = None
     partition: list[str] | None = None
     models: list[str] | None = None
-    on_error: Literal["warn", "fail"] = "warn"
+    on_error: str = "warn"
 
 
 class DbtOutput:
@@ -81,6 +81,8 @@ def _request(text: str) -> Request:
         request = msgspec.json.decode(text, type=Request)
     except msgspec.DecodeError as error:
         raise UsageError(f"its arguments cannot be understood ({error})", where="anymetrics.refresh()") from None
+    if request.on_error not in ("warn", "fail"):
+        raise UsageError(f"on_error is {request.on_error!r}, neither warn nor fail", where="anymetrics.refresh()")
     # An undefined name in Jinja arrives as an empty text or list, and must not be taken for no argument at all.
     for name in ("run_date", "partition", "models"):
         if getattr(request, name) in ("", []):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.text import shown
 
 PREFIX = "anymetrics"
+
+_NEARLY = re.compile(r"any[_-]?metrics?[._-](.*)", re.IGNORECASE)
+"""A key that can only be meant for us; to pass over it in silence would refresh the wrong dates."""
 
 OnTestFailure = Literal["skip", "refresh"]
 
@@ -52,6 +56,9 @@ def _collect(meta: Mapping[str, Any]) -> dict[str, Any]:
     nested = meta.get(PREFIX)
     if nested is not None and not isinstance(nested, dict):
         raise NodeError("is not a map of settings", where=PREFIX, hint=f"Write '{PREFIX}.<key>: ...' or a map under it")
+    for key in meta:
+        if (near := _NEARLY.match(key)) and not key.startswith(f"{PREFIX}."):
+            raise NodeError("is not a setting", where=key, hint=_nearest(near[1].lower()))
     flat = {key.removeprefix(f"{PREFIX}."): value for key, value in meta.items() if key.startswith(f"{PREFIX}.")}
     return {**(nested or {}), **flat}
 

@@ -66,7 +66,7 @@ class Options(Struct, frozen=True, kw_only=True):
         """What concerns the plan."""
         return Orders(
             datasource=self.datasource,
-            partition=self.partition or self.hook_partition,
+            partition=self.hook_partition if self.partition is None else self.partition,
             run_date=self.run_date,
             hook_run_date=self.hook_run_date,
             timezone=self.timezone,
@@ -89,6 +89,7 @@ class Options(Struct, frozen=True, kw_only=True):
     def recorded(self) -> dict[str, Any]:
         """The options as the artifact shows them; there is no secret among them."""
         given = msgspec.to_builtins(self, enc_hook=str)  # a path, or whatever YAML made of a var
+        del given["seen_args"]
         return {key: value for key, value in given.items() if value not in (None, (), [], {}, False)}
 
 

@@ -23,6 +23,8 @@ REFRESHABLE = frozenset({"model", "seed", "snapshot"})
 
 NOT_IN_RUN = "not part of this run"
 
+WRONG_SETTINGS = "; its settings are wrong: "
+
 NOT_SELECTED = "not selected by --model"
 
 
@@ -79,7 +81,7 @@ class _Planner:
         except (NodeError, UsageError) as error:
             # What this run did not build cannot fail it; its mistake is still said.
             if idle:
-                return [self._skip(unique_id, f"{idle}; its settings are wrong: {error}")]
+                return [self._skip(unique_id, f"{idle}{WRONG_SETTINGS}{error}")]
             message = str(error)
             return [Result(unique_id=unique_id, status=Status.ERROR, message=message, invocation_id=self._newest)]
 

@@ -44,6 +44,9 @@ def inputs_of(options: Options, reporter: Reporter) -> Inputs:
 def make_plan(options: Options, inputs: Inputs, reporter: Reporter) -> Plan:
     """Plan what the record does not tell to be done already. Raises UsageError."""
     previous = _read(Record(inputs.folder), reporter)
+    if previous and not _is_of(options, previous):
+        reporter.warning("what is recorded was sent to another AnyMetrics or tenant, so all of it is sent here")
+        previous = None
     if previous and previous.metadata.invocation_id == inputs.runs[-1].invocation_id:
         options = as_hooked(options, previous)
     results = plan(inputs.manifest, inputs.runs, options.orders(), options.project().vars(), os.environ)
@@ -51,6 +54,12 @@ def make_plan(options: Options, inputs: Inputs, reporter: Reporter) -> Plan:
         results = recall(results, previous)
     _warn_of_nothing(results, options, reporter)
     return Plan(options, results, previous)
+
+
+def _is_of(options: Options, previous: Document) -> bool:
+    """Whether a record is of the AnyMetrics and the tenant that the options name, as far as they name any."""
+    pairs = ((getattr(options, name), previous.args.get(name)) for name in ("url", "tenant_id"))
+    return all(given is None or recorded is None or given == recorded for given, recorded in pairs)
 
 
 def as_hooked(options: Options, previous: Document) -> Options:

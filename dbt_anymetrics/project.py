@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,12 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise UsageError("is not a YAML mapping", where=where, hint="Write it as '{name: value}'")
     return loaded
+
+
+def load_vars(text: str) -> dict[str, Any]:
+    """What `--vars` says. A date is a text, as dbt records it. Raises UsageError."""
+    loaded = load_yaml(text, "--vars")
+    return {name: str(value) if isinstance(value, date) else value for name, value in loaded.items()}
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:

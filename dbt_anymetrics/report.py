@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import click
 import msgspec
 
+from dbt_anymetrics.plan import WRONG_SETTINGS
 from dbt_anymetrics.progress import Progress
 from dbt_anymetrics.result import Counts, Result, Status, count
 from dbt_anymetrics.text import one_line
@@ -109,18 +110,18 @@ class TextReporter:
 
     def begin(self, results: Sequence[Result]) -> None:
         """The errors of the plan, and what is skipped with its reason; a reason that many nodes share is told once."""
-        reasons: dict[str | None, list[Result]] = defaultdict(list)
+        reasons: dict[str, list[Result]] = defaultdict(list)
         for result in results:
             if result.status is Status.ERROR:
                 self._line(result, describe(result), result.message)
             elif result.status is Status.SKIPPED:
-                reasons[result.message].append(result)
+                reasons[(result.message or "").partition(WRONG_SETTINGS)[0]].append(result)
         for reason, skipped in reasons.items():
             if len(skipped) > _MANY:
                 self._line(skipped[0], f"{len(skipped)} configured nodes or dates", reason)
                 continue
             for result in skipped:
-                self._line(result, describe(result), reason)
+                self._line(result, describe(result), result.message)
 
     def outcome(self, number: int, total: int, result: Result) -> None:
         """One refresh: `1 of 3 OK <table> <date> ... [200 in 0.12s]`, and why it failed below it."""
@@ -203,7 +204,8 @@ def plan_lines(results: Sequence[Result]) -> Iterator[str]:
     for (unique_id, table, status, message), group in groupby(results, _same_line):
         label, colour = ("REFRESH", "green") if status is Status.PLANNED else _LABELS[status]
         node = one_line(unique_id, 300)
-        subject = f"{table} for {_dates(group)} ({node})" if status is Status.PLANNED else f"{node} because {message}"
+        what = f"{table} for {_dates(group)} ({node})" if table else node
+        subject = what if status is Status.PLANNED else f"{what} because {message}"
         yield f"{click.style(label.ljust(7), fg=colour)} {one_line(subject, 1000)}"
     counts = count(results)
     yield f"Plan: {counts.not_sent} to refresh, {counts.skip} skipped, {counts.error} wrong."

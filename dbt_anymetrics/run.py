@@ -116,7 +116,7 @@ class Run:
             ("run_date of the on-run-end hook", hooked),
             (RUN_DATE_VARIABLE, recorded.get("ANYMETRICS_RUN_DATE") or recorded.get(RUN_DATE_VARIABLE)),
         ):
-            if text:
+            if text or text == given == "":
                 return _parse_run_date(text, where)
         return in_zone(self.started_at, time_zone(zone)).date()
 

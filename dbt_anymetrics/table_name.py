@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbt_anymetrics.artifacts import Node
+from dbt_anymetrics.artifacts import Config, Node
 from dbt_anymetrics.errors import NodeError
 from dbt_anymetrics.node_settings import NodeSettings
 from dbt_anymetrics.text import shown
@@ -27,11 +27,14 @@ def node_table_name(node: Node, settings: NodeSettings, datasource: str | None, 
             where="anymetrics.datasource",
             hint="Set it in meta, or for every node with --datasource / ANYMETRICS_DATASOURCE",
         )
-    schema = settings.schema or node.schema or ""
+    external = _external(node, adapter)
+    schema = settings.schema or _text(external and external.database) or node.schema or ""
     # dbt-starrocks writes an external catalog into the schema, with a dot.
     catalog, dot, name = schema.partition(".")
+    if "." in name:
+        raise NodeError(f"{shown(schema)} has more than one dot", where="anymetrics.schema", hint="Set another in meta")
     if not dot:
-        catalog, name = _catalog(node, settings, adapter), schema
+        catalog, name = _catalog(node, settings, external, adapter), schema
     return table_name(datasource, catalog, name, settings.table or node.alias or node.name)
 
 
@@ -62,15 +65,32 @@ def _fault(part: str) -> str | None:
     return None if part.isprintable() else "has a character that cannot be printed"
 
 
-def _catalog(node: Node, settings: NodeSettings, adapter: str | None) -> str:
-    own = node.config.catalog if node.config and adapter == "starrocks" else None
-    defaults = (own, DEFAULT_CATALOGS.get(adapter or ""), node.database)
-    for candidate in defaults if settings.catalog is None else (settings.catalog,):
-        # dbt-oracle writes the text "None" where there is no database.
-        if isinstance(candidate, str) and candidate.strip() not in ("", "None"):
-            return candidate
-    raise NodeError(
-        f"has no usable value (set: {shown(settings.catalog)}, dbt's database: {shown(node.database)})",
-        where="anymetrics.catalog",
-        hint="Set it to the name of the catalog under which AnyMetrics sees this database",
-    )
+def _external(node: Node, adapter: str | None) -> Config | None:
+    """The config of a model that dbt-starrocks builds in an external catalog: it heeds `catalog` for these two only."""
+    if adapter != "starrocks" or node.materialized not in ("table", "incremental") or not node.config:
+        return None
+    return node.config if _text(node.config.catalog) not in (None, DEFAULT_CATALOGS["starrocks"]) else None
+
+
+def _catalog(node: Node, settings: NodeSettings, external: Config | None, adapter: str | None) -> str:
+    default = _text(external and external.catalog) or DEFAULT_CATALOGS.get(adapter or "") or node.database
+    found = _text(default if settings.catalog is None else settings.catalog)
+    if not found:
+        raise NodeError(
+            f"has no usable value (set: {shown(settings.catalog)}, dbt's database: {shown(node.database)})",
+            where="anymetrics.catalog",
+            hint="Set it to the name of the catalog under which AnyMetrics sees this database",
+        )
+    if adapter == "doris" and settings.catalog is None and node.database not in (None, "", node.schema, found):
+        raise NodeError(
+            "is not set, and may not be guessed: "
+            f"dbt's database is {shown(node.database)}: to dbt-doris 1.0 the schema, to later the catalog",
+            where="anymetrics.catalog",
+            hint="Set it, and anymetrics.schema with it where the table is not in the schema that dbt names",
+        )
+    return found
+
+
+def _text(value: object) -> str | None:
+    """A name in the artifacts, or None where there is none: dbt-oracle writes the text "None" for no database."""
+    return value if isinstance(value, str) and value.strip() not in ("", "None") else None

@@ -19,10 +19,10 @@ The text of `--help`, written by `make docs`.
 
 def page() -> str:
     """The page as it should be."""
-    parent = click.Context(main, info_name="dbt-anymetrics", terminal_width=WIDTH)
+    parent = click.Context(main, info_name="dbt-anymetrics", terminal_width=WIDTH, **main.context_settings)
     sections = [_section("dbt-anymetrics", main.get_help(parent))]
     for name, command in sorted(main.commands.items()):
-        context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, **main.context_settings)
         sections.append(_section(f"dbt-anymetrics {name}", command.get_help(context)))
     return "\n".join([_HEAD, *sections])
 

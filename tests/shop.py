@@ -11,11 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 DBT = os.environ.get("TEST_DBT") or str(Path(sys.executable).with_name("dbt"))
 DAY = "2024-07-17"
 DS = ("--vars", f"{{ds: {DAY}}}")
 _LEFT_BEHIND = shutil.ignore_patterns("target", "logs", "dbt_packages", "*.duckdb*", "package-lock.yml", ".user.yml")
+
+
+def since(version: str, what: str) -> pytest.MarkDecorator:
+    """Skip where DBT is older than `version`, which brought `what`; a dbt without Python is newer than all of these."""
+    installed = Path(DBT).parents[1].glob("lib/python*/site-packages/dbt_core-*.dist-info")
+    dbt = max((numbers(folder.name.split("-")[1]) for folder in installed), default=(2,))
+    return pytest.mark.skipif(dbt < numbers(version), reason=f"{what} came with dbt {version}")
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version, to compare: (1, 13) of 1.13.0b1."""
+    return tuple(int(number) for number in version.split(".")[:2])
 
 
 class Shop:

@@ -236,7 +236,7 @@ def test_a_port_that_refuses_is_said_in_words(recorded: Shop) -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         done = recorded.cli("refresh", "-m", "dim_customers", ANYMETRICS_URL=url)
     assert done.returncode == 1
-    assert "the connection fails: Connection refused" in done.stdout
+    assert "fails: Connection refused" in done.stdout
 
 
 def test_a_server_that_hangs_is_given_up_on(tmp_path: Path) -> None:
@@ -300,3 +300,40 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(recorded: Shop, sandbox:
     os.close(writer)
     assert len(sandbox.received) == REFRESHES
     assert b"Traceback" not in done.stderr
+
+
+def test_what_was_sent_to_another_anymetrics_is_sent_here_too(recorded: Shop, sandbox: Sandbox) -> None:
+    with Sandbox() as other:
+        recorded.cli("refresh", "-m", "dim_customers", **other.environment)
+        done = recorded.cli("refresh", "-m", "dim_customers")
+        assert len(sandbox.received) == len(other.received) == 1
+    assert "was sent to another AnyMetrics or tenant" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--partition", "--run-date"])
+def test_an_option_that_a_scheduler_left_empty_is_refused(recorded: Shop, sandbox: Sandbox, option: str) -> None:
+    done = recorded.cli("refresh", option, "")
+    assert done.returncode == 2
+    assert sandbox.received == []
+
+
+def test_a_date_in_our_vars_is_a_text_as_in_those_that_dbt_records(recorded: Shop) -> None:
+    done = recorded.cli(
+        "plan", "--partition", "{{ var('ds')[:7] }}-01", "--vars", "{ds: 2024-03-05}", "-m", "dim_customers"
+    )
+    assert "for 2024-03-01" in done.stdout
+
+
+def test_debug_before_the_first_run_finds_nothing_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
+    done = Shop(tmp_path, sandbox.environment).cli("debug")
+    assert done.returncode == 0
+    assert "run dbt first" in done.stdout
+
+
+def test_a_sandbox_whose_port_is_taken_says_so(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = Shop(tmp_path).cli("sandbox", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert "cannot be had" in done.stderr

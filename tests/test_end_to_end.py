@@ -9,7 +9,7 @@ import pytest
 
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import BUILD, MAIN, sent, sent_tables
-from tests.shop import DAY, DS, Shop
+from tests.shop import DAY, DS, Shop, since
 
 
 def test_a_build_refreshes_each_rebuilt_table_and_date_once(shop: Shop, sandbox: Sandbox) -> None:
@@ -86,8 +86,8 @@ def test_a_failed_model_stops_only_what_depends_on_it(shop: Shop, sandbox: Sandb
         (("compile",), "'dbt compile', which builds nothing"),
         (("docs", "generate"), "'dbt docs generate', which builds nothing"),
         (("test",), "'dbt test', which builds nothing"),
-        (("run", "--empty"), "--empty"),
-        (("run", "--sample", "3 days"), "--sample"),
+        pytest.param(("run", "--empty"), "--empty", marks=since("1.8", "--empty")),
+        pytest.param(("run", "--sample", "3 days"), "--sample", marks=since("1.10", "--sample")),
     ],
 )
 def test_what_builds_no_rows_refreshes_nothing_and_says_why(
@@ -106,6 +106,7 @@ def test_a_full_refresh_sends_every_date_since_the_first(shop: Shop, sandbox: Sa
     assert sorted(sent(sandbox)) == [(f"{MAIN}.fct_orders", f"2024-07-{day}") for day in range(11, 18)]
 
 
+@since("1.9", "microbatch")
 def test_batches_are_refreshed_by_their_dates_and_again_after_a_retry(shop: Shop, sandbox: Sandbox) -> None:
     variables = f"{{ds: {DAY}, microbatch: true, fail_batch: 2024-07-14}}"
     span = ("--event-time-start", "2024-07-13", "--event-time-end", "2024-07-16")
@@ -114,6 +115,7 @@ def test_batches_are_refreshed_by_their_dates_and_again_after_a_retry(shop: Shop
     assert sorted(sent(sandbox)) == [(f"{MAIN}.daily_orders", f"2024-07-{day}") for day in (13, 15)]
 
 
+@since("1.6", "dbt retry")
 def test_a_retry_refreshes_what_it_built(shop: Shop, sandbox: Sandbox) -> None:
     shop.dbt("build", "--vars", f"{{ds: {DAY}, fail_model: true}}")
     shop.cli("refresh", "--run-date", DAY)

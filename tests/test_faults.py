@@ -34,7 +34,7 @@ FAULTS = [
     (S.TOO_MANY_REQUESTS, TRIES, "[429 in", "too many requests"),
     (S.HANG, TRIES, "[no answer in", "whether the refresh was triggered is unknown"),
     (S.RESET, TRIES, "[no answer in", "Connection reset by peer"),
-    (S.HALF_BODY, TRIES, "[no answer in", "the connection fails"),
+    (S.HALF_BODY, TRIES, "[no answer in", "the connection to"),
 ]
 
 SUCCESSES = [shape for shape in Shape if shape.value.startswith("success-")]

@@ -152,7 +152,7 @@ def test_arguments_that_mean_nothing_send_nothing(shop: Shop, sandbox: Sandbox, 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        (REFUSED, "the connection fails: Connection refused"),
+        (REFUSED, "fails: Connection refused"),
         ({"ANYMETRICS_URL": ""}, "AnyMetrics was not refreshed: --url / ANYMETRICS_URL: is not set"),
         ({"ANYMETRICS_THREADS": "many"}, "AnyMetrics was not refreshed: Invalid value for '--threads'"),
         ({"ANYMETRICS_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),

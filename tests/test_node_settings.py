@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dbt_anymetrics.errors import NodeError
@@ -120,3 +122,11 @@ def test_an_error_does_not_repeat_a_long_value_whole() -> None:
     with pytest.raises(NodeError) as refusal:
         read_settings({"anymetrics.enabled": "x" * 100_000})
     assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "key", ["anymetric.partition", "anymetrics_partition", "AnyMetrics.Partition", "any-metrics.x"]
+)
+def test_a_key_that_can_only_be_meant_for_us_is_an_error(key: str) -> None:
+    with pytest.raises(NodeError, match=f"^{re.escape(key)}: is not a setting. Did you mean anymetrics"):
+        read_settings({key: "run_date-3", "anymetrics.datasource": "sr"})

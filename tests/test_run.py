@@ -133,7 +133,7 @@ ALL_OF_THEM: Json = {"env": {"ANYMETRICS_RUN_DATE": "2024-07-03"}}
     [
         ("2024-07-01", "2024-07-02", ALL_OF_THEM, "2024-07-01"),
         (None, "2024-07-02", ALL_OF_THEM, "2024-07-02"),
-        ("", "", ALL_OF_THEM, "2024-07-03"),
+        (None, "", ALL_OF_THEM, "2024-07-03"),
         (None, None, {"env": {"DBT_ENV_CUSTOM_ENV_ANYMETRICS_RUN_DATE": "2024-07-03"}}, "2024-07-03"),
         (None, None, {"env": {"ANYMETRICS_RUN_DATE": ""}}, "2024-07-18"),
         (None, None, {}, "2024-07-18"),

@@ -1,0 +1,85 @@
+"""Run in a process of its own: send refreshes in one of several ways, and print the usage.
+
+`python -m benchmarks.senders WAY URL REFRESHES THREADS`
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from benchmarks.measure import print_usage
+from dbt_anymetrics.client import Client
+from dbt_anymetrics.connection import connection
+from dbt_anymetrics.engine import Delivering, deliver
+from dbt_anymetrics.record import Record
+from dbt_anymetrics.report import Console, TextReporter
+from dbt_anymetrics.result import Result, Status
+
+_FIRST = date(2024, 1, 1)
+
+_HEADERS = {"tenant-id": "tn_1", "auth-type": "APIKEY", "auth-value": "0123456789abcdef"}
+
+_TRIGGER = "/anymetrics/api/v1/scheduler/task/trigger"
+
+
+def dbt_anymetrics(url: str, refreshes: int, threads: int) -> object:
+    """As the command does: delivered, recorded and reported (to a console that is quiet)."""
+    secret = {"ANYMETRICS_AUTH_VALUE": _HEADERS["auth-value"]}
+    to = connection(url=url, tenant_id=_HEADERS["tenant-id"], auth_type=_HEADERS["auth-type"], environment=secret)
+    planned = [
+        Result(unique_id="model.shop.orders", table_name=name, partition=day, status=Status.PLANNED)
+        for name, day in _refreshes(refreshes)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = deliver(
+            planned,
+            record=Record(Path(folder)),
+            kept=[],
+            args={},
+            delivering=Delivering(connect=lambda: Client(to, {}), threads=threads),
+            reporter=TextReporter(Console(quiet=True)),
+        )
+    if outcome.counts.ok != refreshes:
+        raise RuntimeError(str(outcome.counts))
+    return outcome
+
+
+def post(url: str, refreshes: int, _threads: int) -> object:
+    """As the simplest script does."""
+    return _loop(requests.post, url, refreshes)
+
+
+def session(url: str, refreshes: int, _threads: int) -> object:
+    """As a script does that keeps its connection."""
+    with requests.Session() as kept:
+        return _loop(kept.post, url, refreshes)
+
+
+def _loop(call: Callable[..., requests.Response], url: str, refreshes: int) -> object:
+    for name, day in _refreshes(refreshes):
+        body = {"tableName": name, "tenantId": _HEADERS["tenant-id"], "tablePartition": day.isoformat()}
+        answer: Any = call(url + _TRIGGER, json=body, headers=_HEADERS, timeout=30).json()
+        if not answer["success"]:
+            raise RuntimeError(answer)
+    return True
+
+
+def _refreshes(number: int) -> Iterator[tuple[str, date]]:
+    tables: Iterable[int] = range(1 + number // 100)
+    return ((f"starrocks.`shop.main`.orders_{n}", _FIRST + timedelta(days=d)) for n in tables for d in _days(n, number))
+
+
+def _days(table: int, number: int) -> range:
+    return range(min(100, number - 100 * table))
+
+
+if __name__ == "__main__":
+    way = {"dbt-anymetrics": dbt_anymetrics, "requests.post": post, "session": session}[sys.argv[1]]
+    print_usage(lambda: way(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

@@ -1,0 +1,380 @@
+"""The credential reaches the header of a request to the configured host, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dbt_anymetrics.answer import Answer, judge
+from dbt_anymetrics.client import Client
+from dbt_anymetrics.connection import Secret, connection
+from dbt_anymetrics.sandbox import Sandbox, Shape
+from tests.artifacts import scenario
+from tests.raw_server import RawServer, Visit, http
+from tests.shop import DS, Shop
+
+SECRET = "c0rrect-h0rse-battery-staple"
+
+ODD_SECRETS = {"short": "q7Zx", "quoted": 'a"quote\\and  two/spaces', "long": "t0ken." * 400}
+
+IDENTITY = {"ANYMETRICS_TENANT_ID": "tn_1", "ANYMETRICS_AUTH_TYPE": "TOKEN", "ANYMETRICS_AUTH_VALUE": SECRET}
+
+DAY = date(2024, 7, 17)
+
+
+def shop_at(url: str, folder: Path, secret: str = SECRET) -> Shop:
+    scenario("1.11", "build", folder / "target")
+    return Shop(folder, {**IDENTITY, "ANYMETRICS_AUTH_VALUE": secret, "ANYMETRICS_URL": url})
+
+
+def everything_of(done: subprocess.CompletedProcess[str], folder: Path) -> str:
+    """What a command printed, and what stands in every file of its project."""
+    files = (path.read_bytes().decode(errors="replace") for path in sorted(folder.rglob("*")) if path.is_file())
+    return "\n".join([done.stdout, done.stderr, *files])
+
+
+def client(url: str, secret: str = SECRET, **environment: str) -> Client:
+    settings = connection(
+        url=url, tenant_id="tn_1", auth_type="TOKEN", timeout=5.0, environment={"ANYMETRICS_AUTH_VALUE": secret}
+    )
+    return Client(settings, environment)
+
+
+def told(answer: Answer) -> str:
+    """Everything of an answer that can come to be shown or recorded."""
+    return repr((answer.code, answer.message, answer.trace_id))
+
+
+# What the server says back
+
+
+def echo(part: Callable[[str], bytes], secret: str = SECRET) -> RawServer:
+    """A server that puts the secret into its answers, as a gateway in a debug mode may."""
+    return RawServer(lambda visit: visit.answer(part(secret)))
+
+
+def _json(**fields: object) -> bytes:
+    return json.dumps({"data": None, "success": False, "code": "SM99002", **fields}).encode()
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in text)
+
+
+ECHOES: dict[str, Callable[[str], bytes]] = {
+    "error text": lambda s: http(_json(errorMsg=f"bad value {s}")),
+    "detail": lambda s: http(_json(detailErrorMsg=s)),
+    "message": lambda s: http(_json(message=s), "500 Error"),
+    "code": lambda s: http(_json(code=s)),
+    "trace": lambda s: http(_json(traceId=s)),
+    "object": lambda s: http(_json(errorMsg={"headers": {"auth-value": s}})),
+    "escaped": lambda s: http(_json(errorMsg="@").replace(b"@", _escaped(s).encode())),
+    "at the cut": lambda s: http(_json(errorMsg="x" * 490 + s)),
+    "escaped at the cut": lambda s: http(_json(errorMsg="x" * 490 + "@").replace(b"@", _escaped(s).encode())),
+    "page": lambda s: http(f"<html>{s}</html>".encode(), Content_Type="text/html"),
+    "location": lambda s: http(b"", "302 Found", Location=f"/login/{s}"),
+    "location at the cut": lambda s: http(b"", "302 Found", Location="/" + "x" * 440 + s),
+    "location that is no address": lambda s: http(b"", "302 Found", Location=f"http://[{s}"),
+    "reason": lambda s: http(_json(), f"500 {s}"),
+    "retry-after": lambda s: http(_json(), "429 Slow", Retry_After=s),
+    "no HTTP": lambda s: s.encode() + b"\r\n\r\n",
+    "status": lambda s: f"HTTP/1.1 {s}\r\n\r\n".encode(),
+    "chunk": lambda s: f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{s}\r\n".encode(),
+    "header": lambda s: f"HTTP/1.1 200 OK\r\n{s}\r\nContent-Length: 1\r\n\r\n{{".encode(),
+    "length": lambda s: http(_json(), Content_Length=s),
+    "encoding": lambda s: http(s.encode(), Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("name", ECHOES)
+def test_a_secret_that_the_server_sends_back_is_struck_out(name: str) -> None:
+    with echo(ECHOES[name]) as server:
+        answer = client(server.url).trigger("t", DAY)
+        assert server.requests
+    assert not answer.ok
+    # Half of it is as bad: what is cut is struck out first.
+    assert SECRET[:8] not in told(answer)
+
+
+@pytest.mark.parametrize("kind", ODD_SECRETS)
+@pytest.mark.parametrize("name", ["error text", "code", "trace", "location", "no HTTP", "object"])
+def test_a_secret_of_any_form_that_the_server_sends_back_is_struck_out(name: str, kind: str) -> None:
+    secret = ODD_SECRETS[kind]
+    with echo(ECHOES[name], secret) as server:
+        shown = told(client(server.url, secret).trigger("t", DAY))
+        assert server.requests
+    for form in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], " ".join(secret.split()), secret[:30]):
+        assert form not in shown
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(
+    st.text(alphabet="ab\"'\\\\/ {n&%", min_size=6, max_size=12),
+    st.text(alphabet="xy \"'", max_size=6) | st.integers(480, 510).map(lambda n: "x" * n),
+    st.sampled_from(["errorMsg", "detailErrorMsg", "message", "code", "traceId"]),
+)
+def test_any_secret_at_any_place_of_an_answer_is_struck_out(
+    value: str, before: str, field: str
+) -> None:
+    value = f"s{value}t"
+    if len(value) < 8:  # a short one may be a part of a word: it is struck out where it stands alone
+        before += " "
+    body = json.dumps({"success": False, field: before + value}).encode()
+    shown = told(judge(200, body, redact=Secret(value).redact))
+    for form in {value, repr(value)[1:-1], json.dumps(value)[1:-1], " ".join(value.split())}:
+        assert form not in shown
+
+
+# What the commands print and write
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("refresh",), "error text"),
+        (("refresh", "--log-format", "json"), "location"),
+        (("refresh", "--output", "json"), "trace"),
+        (("refresh", "--quiet"), "object"),
+        (("refresh",), "no HTTP"),
+        (("plan",), "error text"),
+        (("debug",), "no HTTP"),
+    ],
+)
+def test_no_command_prints_or_writes_the_secret(arguments: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    with echo(ECHOES[name]) as server:
+        shop = shop_at(server.url, tmp_path)
+        everything = everything_of(shop.cli(*arguments, "-m", "dim_customers"), tmp_path)
+        assert bool(server.requests) is (arguments[0] != "plan")
+    assert "Traceback" not in everything
+    assert SECRET not in everything
+
+
+def test_a_retry_prints_and_writes_no_secret(tmp_path: Path) -> None:
+    with echo(ECHOES["error text"]) as server:
+        shop = shop_at(server.url, tmp_path)
+        shop.cli("refresh", "-m", "dim_customers")
+        done = shop.cli("retry")
+        assert len(server.requests) == 2
+    assert done.returncode == 1
+    assert SECRET not in everything_of(done, tmp_path)
+
+
+def test_the_journal_of_a_killed_command_and_its_arguments_hold_no_secret(tmp_path: Path) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(number: int) -> Shape | None:
+        if number == 9:
+            arrived.set()
+            go_on.wait(60)
+        return Shape.NO_PERMISSION if number % 2 else None
+
+    with Sandbox(answers=hold, auth_value=SECRET) as sandbox:
+        shop = shop_at(sandbox.url, tmp_path)
+        shop.environment.update(sandbox.environment)
+        command = [sys.executable, "-m", "dbt_anymetrics", "refresh", "--threads", "1"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=shop.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert arrived.wait(60)
+            shown = Path(f"/proc/{process.pid}/cmdline").read_text()
+            process.kill()
+            stdout, stderr = process.communicate(timeout=60)
+        go_on.set()
+    assert "refresh" in shown
+    journal = (shop.target / "anymetrics_results.jsonl").read_bytes()
+    assert journal.count(b"\n") > 5
+    killed = subprocess.CompletedProcess(command, 0, stdout + shown, stderr)
+    assert SECRET not in everything_of(killed, tmp_path)
+
+
+def test_the_secret_is_no_option(tmp_path: Path) -> None:
+    done = shop_at("http://127.0.0.1:9", tmp_path).cli("refresh", "--auth-value", "anything")
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+    helped = subprocess.run(
+        [sys.executable, "-m", "dbt_anymetrics", "refresh", "--help"], capture_output=True, text=True, check=True
+    )
+    assert not re.search(r"--(auth-value|insecure|no-verify|verify)", helped.stdout)
+
+
+@pytest.mark.parametrize("name", ["ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_X"])
+@pytest.mark.parametrize("asked", ["{{{{ env_var('{}') }}}}", "{{{{ env_var(('{}'|lower).upper()) }}}}"])
+def test_no_template_reads_a_secret(name: str, asked: str, tmp_path: Path) -> None:
+    shop = shop_at("http://127.0.0.1:9", tmp_path)
+    done = shop.cli("plan", "--partition", asked.format(name), **{name: SECRET})
+    assert done.returncode == 2
+    assert "is a secret" in done.stderr
+    assert SECRET not in everything_of(done, tmp_path)
+
+
+LOGGED = """
+import logging, sys
+logging.basicConfig(level=1, stream=sys.stdout)
+import dbt_anymetrics
+outcome = dbt_anymetrics.refresh(models=["dim_customers"])
+print(outcome, outcome.document, repr(outcome.document.args))
+"""
+
+
+def test_no_log_level_of_any_library_shows_the_secret(tmp_path: Path) -> None:
+    with echo(ECHOES["error text"]) as server:
+        shop = shop_at(server.url, tmp_path)
+        done = shop.run([sys.executable, "-X", "dev", "-c", LOGGED], {})
+    assert "urllib3" in done.stdout, done.stderr
+    assert SECRET not in everything_of(done, tmp_path)
+
+
+def test_nothing_that_a_debugger_shows_of_a_client_is_the_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with echo(ECHOES["error text"]) as server:
+        calling = client(server.url)
+        answer = calling.trigger("t", DAY)
+    shown = [repr(calling), repr(answer), str(vars(calling)), caplog.text]
+    assert not any(SECRET in text for text in shown)
+
+
+def test_dbts_own_output_and_log_hold_no_secret_with_the_hook(built: Shop, tmp_path: Path) -> None:
+    with echo(ECHOES["error text"]) as server:
+        shop = built.copy(tmp_path / "shop", {**IDENTITY, "ANYMETRICS_URL": server.url})
+        project = shop.folder / "dbt_project.yml"
+        project.write_text(project.read_text() + "\non-run-end: '{{ anymetrics.refresh() }}'\n")
+        done = shop.dbt("--debug", "--log-level-file", "debug", "run", "--select", "dim_customers", *DS)
+        assert server.requests
+    assert "bad value **********" in done.stdout
+    assert (shop.folder / "logs" / "dbt.log").is_file()
+    assert SECRET not in everything_of(done, shop.folder)
+
+
+def test_the_page_of_the_sandbox_shows_neither_its_own_secret_nor_one_sent_to_it(tmp_path: Path) -> None:
+    with Sandbox(auth_value=SECRET) as sandbox:
+        for secret in (SECRET, "an0ther-w0rking-credential"):
+            client(sandbox.url, secret).trigger(f"t {secret}", DAY)
+        pages = "".join(urlopen(f"{sandbox.url}{path}").read().decode() for path in ("/", "/received"))
+        assert len(sandbox.received) == 2
+        shown = pages + repr(sandbox.received)
+    assert SECRET not in shown
+    assert "an0ther-w0rking-credential" not in shown
+
+
+# Where it travels
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[RawServer]:
+    """A host that nothing may be sent to."""
+    with RawServer(lambda visit: visit.answer_all(http())) as server:
+        yield server
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_redirect_is_followed(status: str, host: str, elsewhere: RawServer) -> None:
+    where = f"http://{host}:{elsewhere.port}/login"
+    with RawServer(lambda visit: visit.answer_all(http(b"", status, Location=where))) as server:
+        answer = client(server.url).trigger("t", DAY)
+        assert len(server.requests) == 1
+    assert f"redirected to {where}" in (answer.message or "")
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("header", ["Location", "Refresh", "Alt-Svc", "Proxy-Authenticate"])
+def test_no_server_chooses_a_proxy_or_another_host(header: str, elsewhere: RawServer) -> None:
+    where = f'0; url="http://127.0.0.1:{elsewhere.port}"' if header != "Location" else elsewhere.url
+    with RawServer(lambda visit: visit.answer_all(http(b"", "305 Use Proxy", **{header: where}))) as server:
+        calling = client(server.url)
+        assert not calling.trigger("t", DAY).ok
+        assert not calling.trigger("t", DAY).ok
+        assert len(server.requests) == 2
+    assert elsewhere.connections == 0
+
+
+def test_no_password_of_netrc_is_sent(tmp_path: Path) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password netrc-password\ndefault login a password b\n")
+    netrc.chmod(0o600)
+    with RawServer(lambda visit: visit.answer_all(http())) as server:
+        shop = shop_at(server.url, tmp_path / "shop")
+        done = shop.cli("refresh", "-m", "dim_customers", HOME=str(tmp_path), NETRC=str(netrc))
+        assert done.returncode == 0, done.stdout
+        assert server.requests
+    assert not any(b"authorization:" in request.lower() for request in server.requests)
+
+
+def proxied(**variables: str) -> dict[str, str]:
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    both = [name for variable in names for name in (variable, variable.lower())]
+    return {**dict.fromkeys(both, ""), **variables}
+
+
+def test_a_proxy_that_the_user_set_is_used_and_one_that_is_excepted_is_not(
+    tmp_path: Path, elsewhere: RawServer
+) -> None:
+    with RawServer(lambda visit: visit.answer_all(http())) as server:
+        shop = shop_at(server.url, tmp_path)
+        for environment, expected in (
+            (proxied(), (1, 0)),
+            (proxied(http_proxy=elsewhere.url, no_proxy="127.0.0.1"), (2, 0)),
+            (proxied(https_proxy=elsewhere.url), (3, 0)),
+            (proxied(http_proxy=elsewhere.url), (3, 1)),
+        ):
+            done = shop.cli("refresh", "-m", "dim_customers", "--force", **environment)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert (len(server.requests), len(elsewhere.requests)) == expected
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_password_of_a_proxy_is_not_shown(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in proxied(**{f"{scheme}_proxy": "http://someone:pr0xy-passw0rd@127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    answer = client(f"{scheme}://anymetrics.invalid").trigger("t", DAY)
+    assert "proxy" in (answer.message or "")
+    assert "pr0xy-passw0rd" not in told(answer)
+
+
+# In the clear
+
+
+def test_credentials_that_travel_unencrypted_are_warned_of_once_and_the_work_goes_on(
+    tmp_path: Path, elsewhere: RawServer
+) -> None:
+    # The proxy keeps the traffic on this machine; the address is another's.
+    shop = shop_at("http://anymetrics.invalid:8083", tmp_path)
+    done = shop.cli("refresh", **proxied(http_proxy=elsewhere.url))
+    assert done.returncode == 0, done.stdout
+    assert len(elsewhere.requests) == 29
+    assert done.stderr.count("travel unencrypted to http://anymetrics.invalid:8083") == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_credentials_that_stay_on_this_machine_are_not_warned_of(tmp_path: Path) -> None:
+    with RawServer(lambda visit: visit.answer_all(http())) as server:
+        for host in ("127.0.0.1", "localhost"):
+            shop = shop_at(f"http://{host}:{server.port}", tmp_path / host)
+            done = shop.cli("refresh", "-m", "dim_customers")
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_secret_reaches_the_header_of_the_request_and_its_body_not(tmp_path: Path) -> None:
+    def act(visit: Visit) -> None:
+        visit.answer_all(http())
+
+    with RawServer(act) as server:
+        assert client(server.url).trigger("t", DAY).ok
+        [request] = server.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.count(SECRET.encode()) == 1
+    assert f"auth-value: {SECRET}".encode() in head
+    assert SECRET.encode() not in body
+    assert b"?" not in head.split(b"\r\n")[0]
