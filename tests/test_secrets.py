@@ -125,9 +125,7 @@ def test_a_secret_of_any_form_that_the_server_sends_back_is_struck_out(name: str
     st.text(alphabet="xy \"'", max_size=6) | st.integers(480, 510).map(lambda n: "x" * n),
     st.sampled_from(["errorMsg", "detailErrorMsg", "message", "code", "traceId"]),
 )
-def test_any_secret_at_any_place_of_an_answer_is_struck_out(
-    value: str, before: str, field: str
-) -> None:
+def test_any_secret_at_any_place_of_an_answer_is_struck_out(value: str, before: str, field: str) -> None:
     value = f"s{value}t"
     if len(value) < 8:  # a short one may be a part of a word: it is struck out where it stands alone
         before += " "
