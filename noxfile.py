@@ -6,7 +6,9 @@ passed. docs/compatibility.md says what was run, when, and with what result.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +124,30 @@ def fusion(session: nox.Session) -> None:
     library = str(Path(folder, "node_modules", DUCKDB_LIBRARY))
     dbt_2 = program(session, "dbt")
     pytest(session, "tests/test_fusion.py", TEST_FUSION=dbt_2, TEST_DBT=dbt_2, LD_LIBRARY_PATH=library)
+
+
+@nox.session(python="3.11")
+def postgres(session: nox.Session) -> None:
+    """The hook in a build on PostgreSQL, from the system's packages."""
+    on_database(session, "postgres", "postgres", "dbt-core~=1.11.0", "dbt-postgres~=1.10")
+
+
+@nox.session(python="3.10")
+def mariadb(session: nox.Session) -> None:
+    """The hook in a build on MariaDB, from the system's packages; dbt-mysql goes no further than dbt-core 1.7."""
+    on_database(session, "mariadb", "mariadbd", "dbt-core~=1.7.0", "dbt-mysql~=1.7.0")
+
+
+def on_database(session: nox.Session, name: str, server: str, *packages: str) -> None:
+    """Run the tests on a server, or leave the session as not run where the machine has none."""
+    # Debian keeps PostgreSQL's server out of PATH, and a user's PATH may be without sbin.
+    folders = (os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))), "/usr/sbin")
+    path = os.pathsep.join(folders)
+    if not shutil.which(server, path=path):
+        session.skip(f"not run: there is no {server} on this machine")
+    install(session, *packages)
+    install_ours(session)
+    pytest(session, "tests/test_databases.py", TEST_DATABASE=name, TEST_DBT=program(session, "dbt"), PATH=path)
 
 
 @nox.session(python=PYTHONS)

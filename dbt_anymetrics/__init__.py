@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from dbt_anymetrics.errors import (
         AnyMetricsError,
         ArtifactError,
-        Interrupted,
         NodeError,
         RecordError,
         UsageError,
@@ -27,7 +26,6 @@ __all__ = [
     "AnyMetricsError",
     "ArtifactError",
     "Counts",
-    "Interrupted",
     "NodeError",
     "Outcome",
     "RecordError",

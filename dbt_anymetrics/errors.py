@@ -4,8 +4,7 @@ AnyMetricsError            what happened, where, and what to do about it
 ├── UsageError             the command, a setting or an environment variable is wrong; nothing was sent (exit 2)
 │   └── ArtifactError      dbt's artifacts are missing, unreadable or do not belong together (exit 2)
 ├── NodeError              the settings of one dbt node are wrong; the other nodes are unaffected (exit 1)
-├── RecordError            the record of what was sent cannot be read or written (exit 1)
-└── Interrupted            Ctrl-C: what was sent is recorded, the rest is reported as not sent (exit 130)
+└── RecordError            the record of what was sent cannot be read or written (exit 1)
 """
 
 from __future__ import annotations
@@ -48,9 +47,3 @@ class NodeError(AnyMetricsError):
 
 class RecordError(AnyMetricsError):
     """The record of what was sent cannot be read or written."""
-
-
-class Interrupted(AnyMetricsError):
-    """The user pressed Ctrl-C while refreshes were being sent."""
-
-    exit_code = 130
