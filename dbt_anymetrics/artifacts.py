@@ -110,7 +110,10 @@ class NodeResult(Struct, gc=False):
 
 
 class Args(Struct, gc=False):
-    """The part of dbt's own arguments that says whether anything was really built."""
+    """The part of dbt's own arguments that says whether anything was really built.
+
+    dbt 2.x keeps a place for others in `__other__`; releases up to 2.0.0rc196 put none of these there.
+    """
 
     which: str | None = None
     command: str | None = None
@@ -118,6 +121,7 @@ class Args(Struct, gc=False):
     full_refresh: Any = None
     empty: Any = None
     sample: Any = None
+    other: dict[str, Any] = msgspec.field(name="__other__", default_factory=dict)
 
 
 class RunMetadata(Struct, gc=False):

@@ -49,9 +49,9 @@ def read_inputs(
 
 
 def _supplement(args: Args, seen: Args) -> None:
-    args.full_refresh = args.full_refresh or seen.full_refresh
-    args.empty = args.empty or seen.empty
-    args.sample = args.sample or seen.sample
+    args.full_refresh = args.full_refresh or args.other.get("full_refresh") or seen.full_refresh
+    args.empty = args.empty or args.other.get("empty") or seen.empty
+    args.sample = args.sample or args.other.get("sample") or seen.sample
 
 
 def _check(manifest: Manifest, run: Run, path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,40 @@ def test_a_microbatch_model_is_refreshed_for_its_good_batches(
 
 def test_every_recorded_scenario_is_expected_somewhere() -> None:
     assert {name for names in SCENARIOS.values() for name in names} == set(EXPECTED)
+
+
+def later_dbt_2(folder: Path, status: str, args: dict[str, bool], **result: object) -> list[Result]:
+    """The plan of a run of one model, in the form that the source of dbt 2.x releases after rc196 gives the results.
+
+    Not recorded: those releases cannot be installed from a package registry alone.
+    """
+    target = scenario("2.0", "run", folder / "target")
+    path = target / "run_results.json"
+    run_results = json.loads(path.read_bytes())
+    node = {"status": status, "timing": [], "thread_id": "1", "execution_time": 1.0, "adapter_response": {}, **result}
+    run_results["results"] = [{**node, "unique_id": "model.shop.fct_orders"}]
+    run_results["args"]["__other__"].update(args)
+    path.write_text(json.dumps(run_results))
+    inputs = read_inputs(Project(str(folder), None))
+    return [each for each in plan(inputs.manifest, inputs.runs, orders()) if each.unique_id == "model.shop.fct_orders"]
+
+
+def test_the_batches_of_a_later_dbt_2_are_their_dates(tmp_path: Path) -> None:
+    pairs = [["2024-07-13T00:00:00Z", "2024-07-14T00:00:00Z"], ["2024-07-15T00:00:00Z", "2024-07-16T00:00:00Z"]]
+    batches = {"successful": pairs, "failed": [["2024-07-14T00:00:00Z", "2024-07-15T00:00:00Z"]]}
+    results = later_dbt_2(tmp_path, "partial success", {}, batch_results=batches)
+    assert [str(result.partition) for result in results] == ["2024-07-13", "2024-07-15"]
+
+
+def test_a_model_that_a_later_dbt_2_built_with_a_warning_is_refreshed(tmp_path: Path) -> None:
+    assert [result.status for result in later_dbt_2(tmp_path, "warn", {})] == [Status.PLANNED]
+
+
+def test_a_model_that_a_later_dbt_2_reused_is_not_refreshed(tmp_path: Path) -> None:
+    [result] = later_dbt_2(tmp_path, "reused", {})
+    assert (result.status, result.message) == (Status.SKIPPED, "dbt did not build it: reused")
+
+
+def test_a_full_refresh_that_dbt_2_records_among_other_arguments_counts(tmp_path: Path) -> None:
+    assert len(later_dbt_2(tmp_path, "success", {"full_refresh": True})) == 7
+    assert later_dbt_2(tmp_path / "empty", "success", {"empty": True})[0].status is Status.SKIPPED
