@@ -280,7 +280,7 @@ def _run(command: Callable[[Any, Any], Any], options: dict[str, Any]) -> NoRetur
 def _given(options: dict[str, Any]) -> Any:  # noqa: ANN401 (Options, which costs --help the import of msgspec)
     from dbt_anymetrics.options import Options  # noqa: PLC0415
 
-    return Options(**{name: value for name, value in options.items() if value is not None})
+    return Options.of(options)
 
 
 def _exit(code: int) -> NoReturn:

@@ -108,7 +108,13 @@ def connection(
 
 def secret(environment: Mapping[str, str]) -> str | None:
     """The auth value in the environment, if there is one."""
-    return next((environment[name] for name in SECRET_VARIABLES if environment.get(name)), None)
+    name = secret_variable(environment)
+    return environment[name] if name else None
+
+
+def secret_variable(environment: Mapping[str, str]) -> str | None:
+    """The name of the variable that holds the auth value, if one does."""
+    return next((name for name in SECRET_VARIABLES if environment.get(name)), None)
 
 
 def _url(url: str | None) -> str:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.connection import SECRET_VARIABLES
+from dbt_anymetrics.connection import SECRET_VARIABLES, secret_variable
 from dbt_anymetrics.errors import AnyMetricsError
 from dbt_anymetrics.inputs import RUN_RESULTS, read_inputs
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
@@ -61,7 +61,7 @@ def _settings(options: Options, context: click.Context) -> Iterator[tuple[str, s
     for name in _SETTINGS:
         value = getattr(options, name)
         yield name.replace("_", "-"), "(not set)" if value is None else str(value), _source(name, context)
-    variable = next((name for name in SECRET_VARIABLES if os.environ.get(name)), None)
+    variable = secret_variable(os.environ)
     shown = "**********" if variable else "(not set)"
     yield "auth-value", shown, f"environment variable {variable or ' or '.join(SECRET_VARIABLES)}"
     switch = os.environ.get(ENABLED_VARIABLE)

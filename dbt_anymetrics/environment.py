@@ -20,8 +20,4 @@ def options_from_environment(**given: Any) -> Options:  # noqa: ANN401
         found = refresh.make_context("refresh", []).params
     except click.UsageError as error:
         raise UsageError(error.format_message()) from None
-    return Options(**{**_set(found), **_set(given)})
-
-
-def _set(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
+    return Options.of(found, given)

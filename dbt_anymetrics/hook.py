@@ -68,8 +68,9 @@ def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -
     request = Request(on_error="warn")
     try:
         request = _request(text)
-        _check_artifacts(invocation_id, flags)
-        exit_code = refresh(_options(request, flags), reporter).exit_code
+        options = _options(request, flags)
+        _check_artifacts(options, invocation_id, flags)
+        exit_code = refresh(options, reporter).exit_code
     except AnyMetricsError as error:
         reporter.error(f"AnyMetrics was not refreshed: {error}")
         exit_code = error.exit_code
@@ -100,11 +101,10 @@ def _options(request: Request, flags: Any) -> Options:  # noqa: ANN401
     )
 
 
-def _check_artifacts(invocation_id: str, flags: Any) -> None:  # noqa: ANN401
+def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:  # noqa: ANN401
     """Make sure that the run results on disk are those of this very command."""
     if not flags.WRITE_JSON:
         raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")
-    options = Options(project_dir=_text(flags.PROJECT_DIR), target_path=_text(flags.TARGET_PATH))
     path = options.project().target / RUN_RESULTS
     if read_run_results(path).metadata.invocation_id != invocation_id:
         raise UsageError("is of an earlier dbt run: this one wrote none", where=str(path))

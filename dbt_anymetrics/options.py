@@ -58,6 +58,11 @@ class Options(Struct, frozen=True, kw_only=True):
     output: Literal["text", "json"] = "text"
     log_format: Literal["text", "json"] = "text"
 
+    @classmethod
+    def of(cls, *layers: Mapping[str, Any]) -> Options:
+        """The options that layers of them give, a later layer over an earlier one; None counts as not given."""
+        return cls(**{name: value for layer in layers for name, value in layer.items() if value is not None})
+
     def project(self) -> Project:
         """Where the artifacts are."""
         return Project(self.project_dir, self.target_path)
