@@ -12,8 +12,9 @@ from types import TracebackType
 
 SUCCESS = b'{"data": true, "success": true, "code": "200", "errorMsg": null, "traceId": "trace"}'
 
-_GONE = (ConnectionError, ssl.SSLError, TimeoutError, ValueError)
-"""What a connection raises when its client has left: the client's business."""
+_GONE = (ConnectionError, ssl.SSLError, TimeoutError, ValueError, StopIteration)
+"""What a connection raises when its client has left, before its first request (StopIteration) or after: the client's
+business."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -78,7 +79,10 @@ class Visit:
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         length = int(lengths[0].split(b":")[1]) if lengths else 0
         while len(body) < length:
-            body += self.socket.recv(1 << 16)
+            part = self.socket.recv(1 << 16)
+            if not part:
+                return b""
+            body += part
         return head + b"\r\n\r\n" + body
 
 
