@@ -20,7 +20,7 @@ from dbt_anymetrics.connection import connection
 from dbt_anymetrics.engine import Delivering, deliver
 from dbt_anymetrics.record import Record
 from dbt_anymetrics.report import Console, TextReporter
-from dbt_anymetrics.result import Result, Status
+from dbt_anymetrics.result import Result, Results, Status
 
 _FIRST = date(2024, 1, 1)
 
@@ -33,22 +33,25 @@ def dbt_anymetrics(url: str, refreshes: int, threads: int) -> object:
     """As the command does: delivered, recorded and reported (to a console that is quiet)."""
     secret = {"ANYMETRICS_AUTH_VALUE": _HEADERS["auth-value"]}
     to = connection(url=url, tenant_id=_HEADERS["tenant-id"], auth_type=_HEADERS["auth-type"], environment=secret)
-    planned = [
-        Result(unique_id="model.shop.orders", table_name=name, partition=day, status=Status.PLANNED)
-        for name, day in _refreshes(refreshes)
-    ]
+    planned = Results(
+        lambda: (
+            Result(unique_id="model.shop.orders", table_name=name, partition=day, status=Status.PLANNED)
+            for name, day in _refreshes(refreshes)
+        )
+    )
     with tempfile.TemporaryDirectory() as folder:
-        outcome = deliver(
+        ending = deliver(
             planned,
             record=Record(Path(folder)),
             kept=[],
             args={},
+            invocation_id=None,
             delivering=Delivering(connect=lambda: Client(to, {}), threads=threads),
             reporter=TextReporter(Console(quiet=True)),
         )
-    if outcome.counts.ok != refreshes:
-        raise RuntimeError(str(outcome.counts))
-    return outcome
+    if ending.counts.ok != refreshes:
+        raise RuntimeError(str(ending.counts))
+    return ending
 
 
 def post(url: str, refreshes: int, _threads: int) -> object:

@@ -11,8 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbt_anymetrics.api import refresh
-    from dbt_anymetrics.engine import Outcome
+    from dbt_anymetrics.api import Outcome, refresh
     from dbt_anymetrics.errors import (
         AnyMetricsError,
         ArtifactError,
@@ -40,7 +39,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Counts": "result",
-    "Outcome": "engine",
+    "Outcome": "api",
     "Result": "result",
     "Status": "result",
     "refresh": "api",

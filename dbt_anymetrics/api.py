@@ -7,12 +7,23 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from dbt_anymetrics.commands import refresh as run
-from dbt_anymetrics.engine import Outcome
 from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.planning import reporter_for
+from dbt_anymetrics.record import Document
+from dbt_anymetrics.result import Counts
 
 StrPath = str | PathLike[str]
+
+
+class Outcome(Struct, frozen=True):
+    """What a refresh did: the results artifact, the counts of this call, and the exit code the command would have."""
+
+    document: Document
+    counts: Counts
+    exit_code: int
 
 
 def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
@@ -59,7 +70,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         fail_fast=fail_fast,
         quiet=quiet,
     )
-    return run(options, reporter_for(options))
+    ending = run(options, reporter_for(options))
+    return Outcome(ending.read(), ending.counts, ending.exit_code)
 
 
 def _text(path: StrPath | None) -> str | None:

@@ -268,13 +268,13 @@ def sandbox(port: int, answer: Any) -> None:  # noqa: ANN401
 
 
 def _run(command: Callable[[Any, Any], Any], options: dict[str, Any]) -> NoReturn:
-    from dbt_anymetrics.planning import reporter_for  # noqa: PLC0415
+    from dbt_anymetrics.planning import print_document, reporter_for  # noqa: PLC0415
 
     given = _given(options)
-    outcome = command(given, reporter_for(given))
+    ending = command(given, reporter_for(given))
     if given.output == "json":
-        click.echo(outcome.document.to_json().decode(), nl=False)
-    _exit(outcome.exit_code)
+        print_document(ending.read())
+    _exit(ending.exit_code)
 
 
 def _given(options: dict[str, Any]) -> Any:  # noqa: ANN401 (Options, which costs --help the import of msgspec)

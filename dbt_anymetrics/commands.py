@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from dbt_anymetrics.engine import Caller, Delivering, Outcome, deliver
+from dbt_anymetrics.engine import Caller, Delivering, Ending, deliver
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.lock import locked
-from dbt_anymetrics.memory import carried, is_unfinished, unfinished
+from dbt_anymetrics.memory import is_unfinished
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
-from dbt_anymetrics.planning import as_hooked, inputs_of, make_plan
+from dbt_anymetrics.planning import Plan, as_hooked, inputs_of, make_plan
 from dbt_anymetrics.record import Document, Record
 from dbt_anymetrics.report import Reporter
 from dbt_anymetrics.result import Result, Status, count
@@ -17,29 +17,28 @@ from dbt_anymetrics.result import Result, Status, count
 _OPEN = (Status.ERROR, Status.PLANNED)
 
 
-def refresh(options: Options, reporter: Reporter) -> Outcome:
+def refresh(options: Options, reporter: Reporter) -> Ending:
     """Plan, send, record. Raises UsageError when nothing could be sent."""
     if _is_switched_off(reporter):
-        return _unsent(options, [], reporter)
+        return _unsent(Document.of(options.recorded(), [], None), reporter)
     inputs = inputs_of(options, reporter)
     with locked(inputs.folder):
-        made = make_plan(options, inputs, reporter)
+        plan = make_plan(options, inputs, reporter)
         if all(run.nothing_built for run in inputs.runs):
             # The record of an earlier run stays: `retry` may still need it.
-            return _unsent(made.options, made.results, reporter)
-        if lost := unfinished(made.previous, made.results):
+            return _unsent(plan.document, reporter)
+        if lost := plan.forgotten:
             reporter.warning(
                 f"refreshes of an earlier dbt run that failed or were not sent are forgotten now: {len(lost)}, for "
                 f"example {lost[0].table_name} {lost[0].partition}"
             )
-        kept = carried(made.previous, made.results)
-        return _deliver(made.options, made.results, Record(inputs.folder), kept, reporter)
+        return _deliver(plan, Record(inputs.folder), reporter)
 
 
-def retry(options: Options, reporter: Reporter) -> Outcome:
+def retry(options: Options, reporter: Reporter) -> Ending:
     """Send again what the record says failed or was not sent. Raises UsageError when there is no record."""
     if _is_switched_off(reporter):
-        return _unsent(options, [], reporter)
+        return _unsent(Document.of(options.recorded(), [], None), reporter)
     folder = options.project().target
     with locked(folder):
         record = Record(folder)
@@ -49,9 +48,14 @@ def retry(options: Options, reporter: Reporter) -> Outcome:
         open_ends = [result for result in previous.results if result.status in _OPEN]
         if not open_ends:
             reporter.warning(f"{record.path} holds nothing that failed or was not sent")
-        done = [result for result in previous.results if result.status not in _OPEN]
-        again = [_again(result) for result in open_ends]
-        return _deliver(as_hooked(options, previous), again, record, done, reporter)
+        plan = Plan(
+            options=as_hooked(options, previous),
+            results=[_again(result) for result in open_ends],
+            invocation_id=previous.metadata.invocation_id,
+            kept=[result for result in previous.results if result.status not in _OPEN],
+            forgotten=[],
+        )
+        return _deliver(plan, record, reporter)
 
 
 def _is_switched_off(reporter: Reporter) -> bool:
@@ -61,13 +65,13 @@ def _is_switched_off(reporter: Reporter) -> bool:
     return True
 
 
-def _unsent(options: Options, results: list[Result], reporter: Reporter) -> Outcome:
-    """The outcome of a command that had nothing to send and leaves the record as it is."""
-    counts = count(results)
-    if results:
-        reporter.begin(results)
-        reporter.end(results, counts)
-    return Outcome(Document.of(options.recorded(), results), counts, 0)
+def _unsent(document: Document, reporter: Reporter) -> Ending:
+    """The end of a command that had nothing to send and leaves the record as it is."""
+    counts = count(document.results)
+    if document.results:
+        reporter.begin(document.results)
+        reporter.end(counts)
+    return Ending(counts, 0, lambda: document)
 
 
 def _again(result: Result) -> Result:
@@ -82,14 +86,14 @@ def _again(result: Result) -> Result:
     )
 
 
-def _deliver(
-    options: Options, results: list[Result], record: Record, kept: list[Result], reporter: Reporter
-) -> Outcome:
+def _deliver(plan: Plan, record: Record, reporter: Reporter) -> Ending:
+    options = plan.options
     return deliver(
-        results,
+        plan.results,
         record=record,
-        kept=kept,
+        kept=plan.kept,
         args=options.recorded(),
+        invocation_id=plan.invocation_id,
         delivering=Delivering(
             connect=lambda: _connect(options, reporter), threads=options.threads, fail_fast=options.fail_fast
         ),

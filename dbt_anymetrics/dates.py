@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Any
@@ -42,7 +42,7 @@ class Dates:
         self._run_date = run.date(orders.run_date, orders.hook_run_date, orders.timezone)
         self._ordered = self._order()
 
-    def of(self, unique_id: str, node: Node, settings: NodeSettings) -> list[date]:
+    def of(self, unique_id: str, node: Node, settings: NodeSettings) -> Sequence[date]:
         """The dates of one node, by the first rule that applies. Raises NodeError, which names the key.
 
         The rules: the order for all nodes, the batches that were built, `full_refresh_from` after a full refresh, the
@@ -58,7 +58,7 @@ class Dates:
             return [self._run_date]
         return _naming("anymetrics.partition", lambda: self._resolve(settings.partition, node.package_name))
 
-    def _order(self) -> list[date] | None:
+    def _order(self) -> Sequence[date] | None:
         if self._orders.partition is None:
             return None
         try:
@@ -67,13 +67,13 @@ class Dates:
             where = f"--partition: {error.where}" if error.where else "--partition"
             raise UsageError(error.what, where=where, hint=error.hint) from None
 
-    def _since(self, start: str | None, node: Node) -> list[date]:
+    def _since(self, start: str | None, node: Node) -> Sequence[date]:
         first, *others = self._resolve(start, node.package_name)
         if others:
             raise UsageError(f"needs one date, not {start!r}")
         return partition.days(first, self._run_date)
 
-    def _resolve(self, setting: object, package: str) -> list[date]:
+    def _resolve(self, setting: object, package: str) -> Sequence[date]:
         terms = setting if isinstance(setting, list) else [setting]
         return partition.resolve([self._rendered(term, package) for term in terms], self._run_date)
 
@@ -92,7 +92,7 @@ class Dates:
         return ChainMap(*({**each} for each in maps))
 
 
-def _naming(key: str, dates: Callable[[], list[date]]) -> list[date]:
+def _naming(key: str, dates: Callable[[], Sequence[date]]) -> Sequence[date]:
     try:
         return dates()
     except UsageError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timezone
+from enum import Enum
 from queue import Empty, SimpleQueue
 
 from msgspec import Struct
@@ -69,48 +70,84 @@ class Circuit:
             return self._failures >= self._limit
 
 
-class Delivery:
-    """Refreshes under way. Iterate over it for each result as it comes; those never started do not come.
+class _Signal(Enum):
+    """What comes from the threads beside results."""
 
-    `stop` ends it early: what is in flight still comes, no more is started. `given_up` says why it ended by itself, if
-    it did.
+    ENDED = "a thread has no more to do"
+    ABANDONED = "nobody waits any longer"
+
+
+class Delivery:
+    """Refreshes to send. Iterate over it for each result as it comes; those never started do not come.
+
+    `stop` ends it early: what is under way still comes, no more is started. `abandon` does not wait for that either.
+    `given_up` says why it ended by itself, if it did.
     """
 
     def __init__(
         self,
-        planned: Sequence[Result],
+        planned: Collection[Result],
         trigger: Trigger,
         *,
         threads: int,
-        stop: threading.Event,
         backoff: Backoff,
         fail_fast: bool = False,
     ) -> None:
         self.given_up: str | None = None
+        self.total = len(planned)
         self._waiting = iter(planned)
+        self._under_way: dict[int, Result] = {}
         self._lock = threading.Lock()
         self._trigger = trigger
-        self._stop = stop
+        self._stop = threading.Event()
         self._backoff = backoff
         self._fail_fast = fail_fast
-        self._budget = RetryBudget(len(planned))
+        self._budget = RetryBudget(self.total)
         self._circuit = Circuit(max(10, 2 * threads))
-        self._done: SimpleQueue[Result | None] = SimpleQueue()
-        self._workers = min(threads, len(planned))
-        for number in range(self._workers):
-            # Daemons: a second Ctrl-C must end the process while one of them still waits for its answer.
-            threading.Thread(target=self._work, name=f"anymetrics-{number}", daemon=True).start()
+        self._done: SimpleQueue[tuple[Result, Result] | _Signal] = SimpleQueue()
+        self._workers = min(threads, self.total)
+        # Answers are not to come faster than they are recorded: a kill would lose those that wait, and memory grow.
+        self._room = threading.Semaphore(2 * threads)
+
+    def stop(self) -> None:
+        """Start no more. May be called from a signal handler."""
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """Wait for no more answers. May be called from a signal handler."""
+        self._done.put(_Signal.ABANDONED)
 
     def __iter__(self) -> Iterator[Result]:
+        for number in range(self._workers):
+            # Daemons: who abandons them must be able to end the process while one still waits for its answer.
+            threading.Thread(target=self._work, name=f"anymetrics-{number}", daemon=True).start()
         running = self._workers
-        while running:
-            result = self._next()
-            if result is None:
-                running -= 1
-            else:
-                yield result
+        try:
+            while running and (done := self._next()) is not _Signal.ABANDONED:
+                if done is _Signal.ENDED:
+                    running -= 1
+                else:
+                    yield self._settled(*done)
+        finally:
+            self._stop.set()
+            self._room.release(self._workers or 1)
 
-    def _next(self) -> Result | None:
+    def left(self) -> Iterator[Result]:
+        """After the end: what was planned and has no result, those under way first, with the reason."""
+        reason = self.given_up or "interrupted"
+        with self._lock:
+            for planned in self._under_way.values():
+                yield replace(planned, message=f"{reason} before the answer came; AnyMetrics may have refreshed it")
+            for planned in self._waiting:
+                yield replace(planned, message=f"not sent: {reason}")
+
+    def _settled(self, planned: Result, result: Result) -> Result:
+        with self._lock:
+            del self._under_way[id(planned)]
+        self._room.release()
+        return result
+
+    def _next(self) -> tuple[Result, Result] | _Signal:
         while True:
             with suppress(Empty):
                 # Without a time limit, Windows would not see Ctrl-C while waiting here.
@@ -118,14 +155,17 @@ class Delivery:
 
     def _work(self) -> None:
         try:
-            while not self._stop.is_set() and (planned := self._take()):
-                self._done.put(self._send(planned))
+            while self._room.acquire() and not self._stop.is_set() and (planned := self._take()):
+                self._done.put((planned, self._send(planned)))
         finally:
-            self._done.put(None)
+            self._done.put(_Signal.ENDED)
 
     def _take(self) -> Result | None:
         with self._lock:
-            return next(self._waiting, None)
+            planned = next(self._waiting, None)
+            if planned:
+                self._under_way[id(planned)] = planned
+            return planned
 
     def _send(self, planned: Result) -> Result:
         started = _now()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from dbt_anymetrics.answer import Answer
 from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.interrupt import stopping
+from dbt_anymetrics.interrupt import stoppable
 from dbt_anymetrics.record import Document, Record
 from dbt_anymetrics.report import Reporter
-from dbt_anymetrics.result import Counts, Key, Result, Status, count
+from dbt_anymetrics.result import Counts, Result, Results, Status, count
 
 
 class Caller(Protocol):
@@ -38,96 +38,107 @@ class Delivering(Struct, frozen=True, kw_only=True):
     backoff: Backoff = Backoff()
 
 
-class Outcome(Struct, frozen=True):
-    """What a command did: the artifact, the counts of this command, and its exit code."""
+class Ending(Struct, frozen=True):
+    """How a command ended: the counts of its own refreshes, its exit code, and the artifact, when it is asked for.
 
-    document: Document
+    `read` raises RecordError when the artifact is gone or replaced by something else.
+    """
+
     counts: Counts
     exit_code: int
+    read: Callable[[], Document]
 
 
 def deliver(
-    results: Sequence[Result],
+    results: Collection[Result],
     *,
     record: Record,
-    kept: Sequence[Result],
+    kept: Collection[Result],
     args: dict[str, Any],
+    invocation_id: str | None,
     delivering: Delivering,
     reporter: Reporter,
-) -> Outcome:
+) -> Ending:
     """Send what is planned, record each outcome at once, and report it. What is `kept` stands in the record as it is.
+
+    Memory does not grow with the number of refreshes: outcomes are on disk. The record holds what was not to be sent
+    first, then each refresh as it ended.
 
     Raises UsageError when something is to be sent and the connection's settings are wrong; nothing was sent then. An
     interrupted delivery is no error here: its exit code is 130.
     """
-    planned = [result for result in results if result.status is Status.PLANNED]
+    planned = Results(lambda: (result for result in results if result.status is Status.PLANNED))
+    others = Results(lambda: (result for result in results if result.status is not Status.PLANNED))
     caller = delivering.connect() if planned else None
-    document = Document.of(args, [*kept, *results])
-    journal = _Journal(record, reporter)
-    journal.begin(document)
+    recording = _Recording(record, reporter)
+    recording.begin(Document.of(args, Results(lambda: chain(kept, results)), invocation_id))
     reporter.begin(results)
     exit_code = 0
     if caller:
         with closing(caller):
-            sent, exit_code = _send(planned, caller, delivering, journal, reporter)
-        results = [sent.get(result.key, result) if result.status is Status.PLANNED else result for result in results]
-    document = Document.of(args, [*kept, *results])
-    journal.finish(document)
-    counts = count(results)
-    reporter.end(results, counts)
-    return Outcome(document, counts, exit_code or int(journal.broken or not counts.all_well))
+            exit_code = _send(planned, caller, delivering, recording, reporter)
+    ended = Results(lambda: chain(others, recording))
+    counts = count(ended)
+    read = recording.finish(Document.of(args, Results(lambda: chain(kept, ended)), invocation_id))
+    reporter.end(counts)
+    return Ending(counts, exit_code or int(recording.broken or not counts.all_well), read)
 
 
 def _send(
-    planned: Sequence[Result], caller: Caller, delivering: Delivering, journal: _Journal, reporter: Reporter
-) -> tuple[dict[Key, Result], int]:
-    """The outcome of every planned refresh by its key, and an exit code other than 0 when the user interrupted."""
-    stop = threading.Event()
-    outcomes: dict[Key, Result] = {}
-    with stopping(stop) as interrupted:
-        delivery = Delivery(
-            planned,
-            caller.trigger,
-            threads=delivering.threads,
-            stop=stop,
-            backoff=delivering.backoff,
-            fail_fast=delivering.fail_fast,
-        )
-        try:
-            for result in delivery:
-                outcomes[result.key] = result
-                journal.add(result)
-                reporter.outcome(len(outcomes), len(planned), result)
-        except KeyboardInterrupt:
-            interrupted.set()
-    reason = "interrupted" if interrupted.is_set() else delivery.given_up
-    for result in planned:
-        outcomes.setdefault(result.key, replace(result, message=f"not sent: {reason}"))
-    return outcomes, 130 if interrupted.is_set() else 0
+    planned: Collection[Result], caller: Caller, delivering: Delivering, recording: _Recording, reporter: Reporter
+) -> int:
+    """Return an exit code other than 0 when the user interrupted."""
+    delivery = Delivery(
+        planned,
+        caller.trigger,
+        threads=delivering.threads,
+        backoff=delivering.backoff,
+        fail_fast=delivering.fail_fast,
+    )
+    with stoppable(delivery.stop, delivery.abandon) as interrupted:
+        for number, result in enumerate(delivery, start=1):
+            recording.add(result)
+            reporter.outcome(number, delivery.total, result)
+        for result in delivery.left():
+            recording.add(result)
+            reporter.unsent(result)
+    return 130 if interrupted.is_set() else 0
 
 
-class _Journal:
-    """The record, whose loss is told once and never stops a refresh."""
+class _Recording:
+    """Every outcome: in the record or, from when that cannot be written, in memory. Its loss is told once."""
 
     def __init__(self, record: Record, reporter: Reporter) -> None:
         self.broken = False
         self._record = record
         self._reporter = reporter
+        self._unwritten: list[Result] = []
 
     def begin(self, document: Document) -> None:
         self._try(lambda: self._record.begin(document))
 
     def add(self, result: Result) -> None:
-        self._try(lambda: self._record.add(result))
+        if not self._try(lambda: self._record.add(result)):
+            self._unwritten.append(result)
 
-    def finish(self, document: Document) -> None:
-        self._try(lambda: self._record.finish(document))
+    def __iter__(self) -> Iterator[Result]:
+        yield from self._record.added()
+        yield from self._unwritten
 
-    def _try(self, write: Callable[[], None]) -> None:
-        if self.broken:
-            return
-        try:
-            write()
-        except RecordError as error:
-            self.broken = True
-            self._reporter.error(str(error))
+    def finish(self, document: Document) -> Callable[[], Document]:
+        """Write the end of it, and return what reads all of it again."""
+        if self._try(lambda: self._record.finish(document)):
+            return self._record.reread
+        whole = replace(document, results=list(document.results))
+        self._record.close()
+        return lambda: whole
+
+    def _try(self, write: Callable[[], None]) -> bool:
+        """Whether it is written."""
+        if not self.broken:
+            try:
+                write()
+            except RecordError as error:
+                self.broken = True
+                self._reporter.error(str(error))
+        return not self.broken

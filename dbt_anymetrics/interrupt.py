@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -14,9 +14,10 @@ _STDERR = 2
 
 
 @contextmanager
-def stopping(stop: threading.Event) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C set `stop`, so that what is in flight can be recorded, and the second one interrupt.
+def stoppable(stop: Callable[[], None], abandon: Callable[[], None]) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C call `stop` and the second one `abandon`; from then on it does again what it did before.
 
+    Both may come at any moment and only leave a word, so that no outcome is lost between its arrival and its record.
     The event that is given tells whether there was one. Python only lets the main thread listen; on any other thread
     Ctrl-C does not arrive anyway.
     """
@@ -27,9 +28,11 @@ def stopping(stop: threading.Event) -> Iterator[threading.Event]:
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         if interrupted.is_set():
-            raise KeyboardInterrupt
+            signal.signal(signal.SIGINT, before)
+            abandon()
+            return
         interrupted.set()
-        stop.set()
+        stop()
         with suppress(OSError):
             os.write(_STDERR, _NOTE)  # not print(): the signal may have come in the midst of one
 

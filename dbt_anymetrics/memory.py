@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
 from dbt_anymetrics.record import Document
-from dbt_anymetrics.result import Key, Result, Status
+from dbt_anymetrics.result import Key, Result, Results, Status
 
 
-def recall(results: Iterable[Result], previous: Document | None) -> list[Result]:
+def recall(results: Collection[Result], previous: Document | None) -> Collection[Result]:
     """The same results, with what the record says was already refreshed for the same dbt invocation as skipped."""
-    done = {result.key: result for result in previous.results if result.was_refreshed} if previous else {}
-    return [_already(result, done) for result in results]
+    done = {result.key: result for result in _of_same_runs(previous, results) if result.was_refreshed}
+    return Results(lambda: (_already(result, done) for result in results)) if done else results
 
 
 def _already(result: Result, done: Mapping[Key, Result]) -> Result:
@@ -24,25 +24,27 @@ def _already(result: Result, done: Mapping[Key, Result]) -> Result:
     return replace(earlier, unique_id=result.unique_id, status=Status.SKIPPED, message=message)
 
 
-def carried(previous: Document | None, results: Sequence[Result]) -> list[Result]:
+def carried(previous: Document | None, results: Collection[Result]) -> list[Result]:
     """What the record holds of the same dbt invocations beside these results; it must not be forgotten."""
-    if previous is None:
-        return []
-    invocations = {result.invocation_id for result in results}
-    keys = {result.key for result in results}
-    return [
-        earlier
-        for earlier in previous.results
-        if earlier.partition and earlier.invocation_id in invocations and earlier.key not in keys
-    ]
+    earlier = [result for result in _of_same_runs(previous, results) if result.partition]
+    beside = {result.key for result in earlier}.difference(result.key for result in results) if earlier else set()
+    return [result for result in earlier if result.key in beside]
 
 
-def unfinished(previous: Document | None, results: Sequence[Result]) -> list[Result]:
+def unfinished(previous: Document | None, results: Iterable[Result]) -> list[Result]:
     """What the record holds of other dbt invocations that was never refreshed."""
     if previous is None:
         return []
     invocations = {result.invocation_id for result in results}
     return [r for r in previous.results if is_unfinished(r) and r.invocation_id not in invocations]
+
+
+def _of_same_runs(previous: Document | None, results: Iterable[Result]) -> list[Result]:
+    """What the record holds of the dbt invocations of these results."""
+    if previous is None:
+        return []
+    invocations = {result.invocation_id for result in results}
+    return [result for result in previous.results if result.invocation_id in invocations]
 
 
 def is_unfinished(result: Result) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 
@@ -38,12 +38,12 @@ def parse_date(text: str) -> date:
         raise UsageError(f"{shown(text)} is a date that does not exist") from None
 
 
-def resolve(partition: object, run_date: date) -> list[date]:
+def resolve(partition: object, run_date: date) -> Sequence[date]:
     """The dates that a partition means, in order, each once.
 
     `partition` is text or a list of texts, its templates already rendered. Raises UsageError.
     """
-    return list(_resolved(tuple(_terms(partition)), run_date))
+    return _resolved(tuple(_terms(partition)), run_date)
 
 
 @lru_cache(maxsize=1024)
@@ -59,7 +59,7 @@ def _resolved(terms: tuple[str, ...], run_date: date) -> tuple[date, ...]:
     return tuple(sorted(dates))
 
 
-def days(first: date, last: date) -> list[date]:
+def days(first: date, last: date) -> Sequence[date]:
     """Every date from the first to the last, both included. Raises UsageError."""
     count = (last - first).days + 1
     if count < 1:
@@ -80,7 +80,7 @@ def _terms(partition: object, depth: int = 2) -> Iterable[str]:
     raise UsageError(f"{shown(partition)} is not a partition", hint=f"Write {FORMS}")
 
 
-def _term(term: str, run_date: date) -> list[date]:
+def _term(term: str, run_date: date) -> Sequence[date]:
     first, dots, last = term.partition("..")
     start = _point(first, run_date)
     return days(start, _point(last, run_date)) if dots else [start]

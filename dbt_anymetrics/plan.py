@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.artifacts import Manifest, Node
 from dbt_anymetrics.dates import Dates, Orders
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.node_settings import NodeSettings, read_settings
-from dbt_anymetrics.result import Result, Status
+from dbt_anymetrics.result import Result, Results, Status
 from dbt_anymetrics.run import Run, failed_tests
 from dbt_anymetrics.table_name import node_table_name
 
@@ -28,13 +30,35 @@ WRONG_SETTINGS = "; its settings are wrong: "
 NOT_SELECTED = "not selected by --model"
 
 
+class Refreshes(Struct, frozen=True):
+    """One table's refreshes in one run, each made when its turn comes: a year takes no more memory than a day."""
+
+    unique_id: str
+    table_name: str
+    days: Sequence[date]
+    invocation_id: str | None
+
+    def __iter__(self) -> Iterator[Result]:
+        for day in self.days:
+            yield Result(
+                unique_id=self.unique_id,
+                table_name=self.table_name,
+                partition=day,
+                status=Status.PLANNED,
+                invocation_id=self.invocation_id,
+            )
+
+
+Group = Refreshes | list[Result]
+
+
 def plan(
     manifest: Manifest,
     runs: Sequence[Run],
     orders: Orders,
     project_vars: Mapping[str, Any] = MappingProxyType({}),
     environment: Mapping[str, str] = MappingProxyType({}),
-) -> list[Result]:
+) -> Results:
     """Every configured node as refreshes (`planned`, one for each date), as `skipped` with its reason, or as `error`.
 
     `runs` are in the order of their time. Templates find their vars in the orders, then in the run's own command line,
@@ -44,8 +68,8 @@ def plan(
     """
     dates = [Dates(run, orders, project_vars, environment) for run in runs]
     planner = _Planner(manifest, list(zip(runs, dates, strict=True)), orders)
-    groups = [group for unique_id in _order(manifest, runs) if (group := planner.node(unique_id))]
-    return _deduplicated(groups, several_runs=len(runs) > 1)
+    groups = _deduplicated([group for unique_id in _order(manifest, runs) for group in planner.node(unique_id)])
+    return Results(lambda: chain.from_iterable(groups))
 
 
 def _order(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
@@ -65,8 +89,8 @@ class _Planner:
         self._failed_tests = failed_tests([run for run, _ in runs], manifest)
         self._newest = runs[-1][0].invocation_id if runs else None
 
-    def node(self, unique_id: str) -> list[Result]:
-        """What becomes of one node; nothing for a node that has no settings."""
+    def node(self, unique_id: str) -> Sequence[Group]:
+        """What becomes of one node: its refreshes in each run, or why there are none. Nothing without settings."""
         node = self._manifest.nodes[unique_id]
         if node.resource_type not in REFRESHABLE:
             return []
@@ -77,28 +101,20 @@ class _Planner:
             if settings is None:
                 return []
             reason = unselected or self._skip_reason(unique_id, node, settings, idle)
-            return [self._skip(unique_id, reason)] if reason else self._refreshes(unique_id, node, settings)
+            return self._skip(unique_id, reason) if reason else self._refreshes(unique_id, node, settings)
         except (NodeError, UsageError) as error:
             # What this run did not build cannot fail it; its mistake is still said.
             if idle:
-                return [self._skip(unique_id, f"{idle}{WRONG_SETTINGS}{error}")]
-            message = str(error)
-            return [Result(unique_id=unique_id, status=Status.ERROR, message=message, invocation_id=self._newest)]
+                return self._skip(unique_id, f"{idle}{WRONG_SETTINGS}{error}")
+            return self._one(unique_id, Status.ERROR, str(error))
 
-    def _refreshes(self, unique_id: str, node: Node, settings: NodeSettings) -> list[Result]:
+    def _refreshes(self, unique_id: str, node: Node, settings: NodeSettings) -> list[Refreshes]:
         adapter = self._manifest.metadata.adapter_type
         name = node_table_name(node, settings, self._orders.datasource, adapter)
         return [
-            Result(
-                unique_id=unique_id,
-                table_name=name,
-                partition=day,
-                status=Status.PLANNED,
-                invocation_id=run.invocation_id,
-            )
+            Refreshes(unique_id, name, dates.of(unique_id, node, settings), run.invocation_id)
             for run, dates in self._runs
             if not run.not_built(unique_id)
-            for day in dates.of(unique_id, node, settings)
         ]
 
     def _unselected(self, unique_id: str, node: Node) -> str | None:
@@ -128,33 +144,35 @@ class _Planner:
             return f"its test {test} failed; anymetrics.on_test_failure: refresh refreshes it all the same"
         return None
 
-    def _skip(self, unique_id: str, reason: str) -> Result:
-        return Result(unique_id=unique_id, status=Status.SKIPPED, message=reason, invocation_id=self._newest)
+    def _skip(self, unique_id: str, reason: str) -> list[Group]:
+        return self._one(unique_id, Status.SKIPPED, reason)
+
+    def _one(self, unique_id: str, status: Status, message: str) -> list[Group]:
+        return [[Result(unique_id=unique_id, status=status, message=message, invocation_id=self._newest)]]
 
 
-def _deduplicated(groups: Sequence[list[Result]], *, several_runs: bool) -> list[Result]:
-    """The results of all nodes, each table and date planned once, by the newest run that built it.
+def _deduplicated(groups: Sequence[Group]) -> list[Group]:
+    """The same, each table and date planned once, by the newest run that built it.
 
-    Only where a table has two nodes, or there are several runs, can a date be there twice at all.
+    Only where a table has two groups, for it has two nodes or was built in two runs, can a date be there twice at all.
     """
-    nodes = Counter(group[0].table_name for group in groups)
-    chosen: dict[tuple[str | None, date | None], int] = {}
+    tables = Counter(group.table_name for group in groups if isinstance(group, Refreshes))
+    chosen: dict[tuple[str, date], tuple[list[Result], int]] = {}
+    return [
+        _once(group, chosen) if isinstance(group, Refreshes) and tables[group.table_name] > 1 else group
+        for group in groups
+    ]
+
+
+def _once(group: Refreshes, chosen: dict[tuple[str, date], tuple[list[Result], int]]) -> list[Result]:
     kept: list[Result] = []
-    for group in groups:
-        if group[0].status is not Status.PLANNED or (nodes[group[0].table_name] == 1 and not several_runs):
-            kept.extend(group)
+    for result, day in zip(group, group.days, strict=True):
+        place, at = chosen.setdefault((group.table_name, day), (kept, len(kept)))
+        if place is kept and at == len(kept):
+            kept.append(result)
+        elif place[at].unique_id == result.unique_id:
+            place[at] = result
         else:
-            for result in group:
-                _keep(result, chosen, kept)
+            reason = f"the same table and date as {place[at].unique_id}"
+            kept.append(replace(result, status=Status.SKIPPED, message=reason))
     return kept
-
-
-def _keep(result: Result, chosen: dict[tuple[str | None, date | None], int], kept: list[Result]) -> None:
-    at = chosen.setdefault((result.table_name, result.partition), len(kept))
-    if at == len(kept):
-        kept.append(result)
-    elif kept[at].unique_id == result.unique_id:
-        kept[at] = result
-    else:
-        reason = f"the same table and date as {kept[at].unique_id}"
-        kept.append(replace(result, status=Status.SKIPPED, message=reason))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Collection
 
 import click
 from msgspec import Struct
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.inputs import Inputs, read_inputs
-from dbt_anymetrics.memory import recall
+from dbt_anymetrics.memory import carried, recall, unfinished
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.plan import NOT_SELECTED, plan
 from dbt_anymetrics.record import Document, Record
@@ -18,12 +20,22 @@ from dbt_anymetrics.report import Console, JsonReporter, Reporter, TextReporter,
 from dbt_anymetrics.result import Result, Status
 
 
-class Plan(Struct, frozen=True):
-    """What a command is about to do, and from what it follows."""
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a command is about to do, and what the record of earlier commands means for it.
+
+    `kept` is what was recorded of the same dbt runs beside these results, `forgotten` what an earlier run left undone.
+    """
 
     options: Options
-    results: list[Result]
-    previous: Document | None
+    results: Collection[Result]
+    invocation_id: str | None
+    kept: list[Result]
+    forgotten: list[Result]
+
+    @property
+    def document(self) -> Document:
+        """The plan as an artifact."""
+        return Document.of(self.options.recorded(), self.results, self.invocation_id)
 
 
 def reporter_for(options: Options) -> Reporter:
@@ -47,13 +59,19 @@ def make_plan(options: Options, inputs: Inputs, reporter: Reporter) -> Plan:
     if previous and not _is_of(options, previous):
         reporter.warning("what is recorded was sent to another AnyMetrics or tenant, so all of it is sent here")
         previous = None
-    if previous and previous.metadata.invocation_id == inputs.runs[-1].invocation_id:
+    newest = inputs.runs[-1].invocation_id
+    if previous and previous.metadata.invocation_id == newest:
         options = as_hooked(options, previous)
-    results = plan(inputs.manifest, inputs.runs, options.orders(), options.project().vars(), os.environ)
-    if not options.force:
-        results = recall(results, previous)
+    planned = plan(inputs.manifest, inputs.runs, options.orders(), options.project().vars(), os.environ)
+    results = planned if options.force else recall(planned, previous)
     _warn_of_nothing(results, options, reporter)
-    return Plan(options, results, previous)
+    return Plan(
+        options=options,
+        results=results,
+        invocation_id=newest,
+        kept=carried(previous, results),
+        forgotten=unfinished(previous, results),
+    )
 
 
 def _is_of(options: Options, previous: Document) -> bool:
@@ -73,13 +91,19 @@ def as_hooked(options: Options, previous: Document) -> Options:
 
 def show_plan(options: Options, reporter: Reporter) -> int:
     """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
-    results = make_plan(options, inputs_of(options, reporter), reporter).results
+    made = make_plan(options, inputs_of(options, reporter), reporter)
     if options.output == "json":
-        click.echo(Document.of(options.recorded(), results).to_json().decode(), nl=False)
+        print_document(made.document)
     else:
-        for line in plan_lines(results):
+        for line in plan_lines(made.results):
             click.echo(line)
-    return int(any(result.status is Status.ERROR for result in results))
+    return int(any(result.status is Status.ERROR for result in made.results))
+
+
+def print_document(document: Document) -> None:
+    """Print an artifact, and nothing else, to stdout."""
+    sys.stdout.buffer.writelines(document.pieces())
+    sys.stdout.flush()
 
 
 def _read(record: Record, reporter: Reporter) -> Document | None:
@@ -90,7 +114,7 @@ def _read(record: Record, reporter: Reporter) -> Document | None:
         return None
 
 
-def _warn_of_nothing(results: list[Result], options: Options, reporter: Reporter) -> None:
+def _warn_of_nothing(results: Collection[Result], options: Options, reporter: Reporter) -> None:
     if not results:
         reporter.warning(
             "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"

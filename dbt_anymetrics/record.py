@@ -7,16 +7,17 @@ artifact itself is replaced whole, so that it is readable JSON at every moment.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.journal import Journal, left_behind
 from dbt_anymetrics.result import Result
 
 FILE_NAME = "anymetrics_results.json"
@@ -39,23 +40,22 @@ class Document(Struct, frozen=True, kw_only=True):
 
     metadata: Metadata
     args: dict[str, Any] = {}
-    results: list[Result] = []
+    results: Collection[Result] = []
 
     @classmethod
-    def of(cls, args: dict[str, Any], results: Sequence[Result]) -> Document:
-        """The artifact of these results, dated now; the last result is of the newest run."""
-        invocation_id = next((result.invocation_id for result in reversed(results)), None)
-        return cls(metadata=Metadata(invocation_id=invocation_id), args=args, results=list(results))
+    def of(cls, args: dict[str, Any], results: Collection[Result], invocation_id: str | None) -> Document:
+        """The artifact of these results, dated now; `invocation_id` is that of the newest dbt run in it."""
+        return cls(metadata=Metadata(invocation_id=invocation_id), args=args, results=results)
 
-    def to_json(self) -> bytes:
-        """The artifact as people and programs read it."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
-
-
-class _JournalHead(Struct):
-    """The first line of a journal: which artifact it continues."""
-
-    generated_at: datetime
+    def pieces(self) -> Iterator[bytes]:
+        """The artifact as people and programs read it, each result on a line of its own."""
+        encode = msgspec.json.Encoder().encode
+        yield b'{\n  "metadata": %b,\n  "args": %b,\n  "results": [' % (encode(self.metadata), encode(self.args))
+        between = b"\n    "
+        for result in self.results:
+            yield between + encode(result)
+            between = b",\n    "
+        yield b"\n  ]\n}\n"
 
 
 class Record:
@@ -64,7 +64,7 @@ class Record:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
         self._journal_path = folder / JOURNAL_NAME
-        self._journal: IO[bytes] | None = None
+        self._journal: Journal | None = None
 
     def read(self) -> Document | None:
         """The artifact with what its journal adds, or None when there is none. Raises RecordError."""
@@ -73,66 +73,75 @@ class Record:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise RecordError(f"cannot be read ({error.strerror})", where=str(self.path)) from None
+            raise self._unreadable(error) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RecordError(f"is not a results artifact ({error})", where=str(self.path)) from None
-        newer = {_identity(result): result for result in self._journaled(document)}
+        newer = {_identity(result): result for result in self._left_behind(document)}
         results = [newer.get(_identity(result), result) for result in document.results]
         return msgspec.structs.replace(document, results=results)
+
+    def reread(self) -> Document:
+        """The artifact that was just written. Raises RecordError when it is gone."""
+        document = self.read()
+        if document is None:
+            raise RecordError("is gone", where=str(self.path))
+        return document
 
     def begin(self, document: Document) -> None:
         """Write what is planned, and open the journal. Raises RecordError."""
         try:
             self._replace(document)
-            self._journal = self._journal_path.open("wb", buffering=0)
-            self._append(_JournalHead(document.metadata.generated_at))
+            self._journal = Journal(self._journal_path, document.metadata.generated_at)
         except OSError as error:
             raise self._unwritable(error) from None
 
     def add(self, result: Result) -> None:
         """Record one outcome, at once. Raises RecordError."""
         try:
-            self._append(result)
+            if self._journal:
+                self._journal.add(result)
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def added(self) -> Iterator[Result]:
+        """What was added so far. Raises RecordError."""
+        try:
+            yield from self._journal or ()
+        except OSError as error:
+            raise self._unreadable(error) from None
 
     def finish(self, document: Document) -> None:
         """Write the end of it; the journal is no longer needed. Raises RecordError."""
         try:
             self._replace(document)
             if self._journal:
-                self._close()  # Windows removes no open file
-                self._journal_path.unlink()
+                self._journal.remove()
         except OSError as error:
             raise self._unwritable(error) from None
-        finally:
-            self._close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Leave it as it is; what was added stays in the journal."""
         if self._journal:
             self._journal.close()
-
-    def _append(self, entry: object) -> None:
-        if self._journal:
-            self._journal.write(msgspec.json.encode(entry) + b"\n")
 
     def _replace(self, document: Document) -> None:
         # Always the same name: what a killed writer leaves, the next one replaces. The lock keeps others away.
         draft = self.path.with_name(f".{FILE_NAME}.draft")
         try:
-            draft.write_bytes(document.to_json())
+            with draft.open("wb") as file:
+                file.writelines(document.pieces())
             draft.replace(self.path)
         finally:
             draft.unlink(missing_ok=True)
 
-    def _journaled(self, document: Document) -> list[Result]:
+    def _left_behind(self, document: Document) -> list[Result]:
         try:
-            head, *lines = _read_bytes(self._journal_path).splitlines()
-            if msgspec.json.decode(head, type=_JournalHead).generated_at != document.metadata.generated_at:
-                return []
-        except (OSError, ValueError, RecursionError):
+            return left_behind(_read_bytes(self._journal_path), document.metadata.generated_at)
+        except OSError:
             return []
-        return [result for line in lines if (result := _decoded(line))]
+
+    def _unreadable(self, error: OSError) -> RecordError:
+        return RecordError(f"cannot be read ({error.strerror})", where=str(self.path))
 
     def _unwritable(self, error: OSError) -> RecordError:
         return RecordError(
@@ -150,10 +159,3 @@ def _read_bytes(path: Path) -> bytes:
 
 def _identity(result: Result) -> tuple[object, ...]:
     return result.unique_id, *result.key
-
-
-def _decoded(line: bytes) -> Result | None:
-    try:
-        return msgspec.json.decode(line, type=Result)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None  # the last line of a journal whose writer was killed

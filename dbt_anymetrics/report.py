@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
@@ -54,13 +54,16 @@ class Reporter(Protocol):
     def error(self, text: str) -> None:
         """Something beside the refreshes went wrong."""
 
-    def begin(self, results: Sequence[Result]) -> None:
+    def begin(self, results: Iterable[Result]) -> None:
         """What is not sent, before the rest is."""
 
     def outcome(self, number: int, total: int, result: Result) -> None:
         """One refresh came to its end; `number` counts from 1."""
 
-    def end(self, results: Sequence[Result], counts: Counts) -> None:
+    def unsent(self, result: Result) -> None:
+        """One refresh that was planned and not sent, or whose answer nobody waited for."""
+
+    def end(self, counts: Counts) -> None:
         """All is done."""
 
 
@@ -108,7 +111,7 @@ class TextReporter:
         """Something beside the refreshes went wrong."""
         self._output.log(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}", "error")
 
-    def begin(self, results: Sequence[Result]) -> None:
+    def begin(self, results: Iterable[Result]) -> None:
         """The errors of the plan, and what is skipped with its reason; a reason that many nodes share is told once."""
         reasons: dict[str, list[Result]] = defaultdict(list)
         for result in results:
@@ -136,11 +139,12 @@ class TextReporter:
             self._output.result(message, _level(result))
         self._output.progress(number, total)
 
-    def end(self, results: Sequence[Result], counts: Counts) -> None:
-        """What was not sent, then the counts."""
-        for result in results:
-            if result.status is Status.PLANNED:
-                self._line(result, describe(result), result.message)
+    def unsent(self, result: Result) -> None:
+        """One refresh that was not sent, and why."""
+        self._line(result, describe(result), result.message)
+
+    def end(self, counts: Counts) -> None:
+        """The counts."""
         self._output.result(f"Done. {counts}", "info" if counts.all_well else "error")
 
     def _line(self, result: Result, subject: str, message: str | None) -> None:
@@ -163,7 +167,7 @@ class JsonReporter:
         """Something beside the refreshes went wrong."""
         self._output.log(_event("Error", "error", text), "error")
 
-    def begin(self, results: Sequence[Result]) -> None:
+    def begin(self, results: Iterable[Result]) -> None:
         """The errors of the plan, and what is skipped with its reason."""
         for result in results:
             if result.status in (Status.SKIPPED, Status.ERROR):
@@ -173,11 +177,12 @@ class JsonReporter:
         """One refresh."""
         self._result(result, number=number, total=total)
 
-    def end(self, results: Sequence[Result], counts: Counts) -> None:
-        """What was not sent, then the counts."""
-        for result in results:
-            if result.status is Status.PLANNED:
-                self._result(result)
+    def unsent(self, result: Result) -> None:
+        """One refresh that was not sent."""
+        self._result(result)
+
+    def end(self, counts: Counts) -> None:
+        """The counts."""
         level: Level = "info" if counts.all_well else "error"
         self._output.result(_event("Done", level, f"Done. {counts}", counts=counts), level)
 
@@ -199,7 +204,7 @@ def describe(result: Result) -> str:
     return one_line(result.unique_id, 300)
 
 
-def plan_lines(results: Sequence[Result]) -> Iterator[str]:
+def plan_lines(results: Iterable[Result]) -> Iterator[str]:
     """A plan for a person: a line for each node and table, and the totals."""
     for (unique_id, table, status, message), group in groupby(results, _same_line):
         label, colour = ("REFRESH", "green") if status is Status.PLANNED else _LABELS[status]

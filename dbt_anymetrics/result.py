@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime
 from enum import Enum
 
@@ -64,6 +64,22 @@ class Result(Struct, frozen=True, kw_only=True, gc=False):
     def was_refreshed(self) -> bool:
         """Whether AnyMetrics confirmed this refresh, now or when an earlier command sent it."""
         return self.timing is not None and self.status is not Status.ERROR
+
+
+class Results(Collection[Result]):
+    """Results that are made anew each time they are walked through: a hundred thousand take no more memory than one."""
+
+    def __init__(self, walk: Callable[[], Iterable[Result]]) -> None:
+        self._walk = walk
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._walk())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, result: object) -> bool:
+        return any(each == result for each in self)
 
 
 class Counts(Struct, frozen=True):

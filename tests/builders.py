@@ -133,7 +133,7 @@ def planned(
 ) -> list[Result]:
     """The plan for these nodes; without `runs`, of one `dbt build` in which all of them succeeded."""
     built = (run(*(result_json(node["unique_id"]) for node in nodes)),) if runs is None else runs
-    return plan(manifest(*nodes, *tests, adapter=adapter), built, orders(**ordered))
+    return list(plan(manifest(*nodes, *tests, adapter=adapter), built, orders(**ordered)))
 
 
 def refreshes(results: list[Result]) -> list[tuple[str, str]]:

@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -152,7 +154,16 @@ def test_a_passing_trouble_is_retried(tmp_path: Path) -> None:
         assert shop.artifact()["results"][-1]["attempts"] in (0, 2)
 
 
-def test_ctrl_c_records_what_was_sent_and_reports_the_rest(tmp_path: Path) -> None:
+class Interrupted(NamedTuple):
+    """What a refresh of 29 showed and recorded that Ctrl-C came to while it waited for its third answer."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    statuses: Counter[str]
+
+
+def interrupted(folder: Path, *, timeout: int, times: int) -> Interrupted:
     arrived, let_go = os.pipe()
 
     def answer(number: int) -> Shape | None:
@@ -162,22 +173,41 @@ def test_ctrl_c_records_what_was_sent_and_reports_the_rest(tmp_path: Path) -> No
         return None
 
     with Sandbox(answers=answer) as sandbox:
-        shop = connected(tmp_path, sandbox)
-        command = [sys.executable, "-m", "dbt_anymetrics", "refresh", "--threads", "1", "--timeout", "2"]
+        shop = connected(folder, sandbox)
+        command = [sys.executable, "-m", "dbt_anymetrics", "refresh", "--threads", "1", "--timeout", str(timeout)]
         with subprocess.Popen(
             command, cwd=shop.folder, env=shop.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
+            assert process.stderr
             os.read(arrived, 1)
             process.send_signal(signal.SIGINT)
+            told = process.stderr.readline() + process.stderr.readline()
+            for _ in range(times - 1):
+                process.send_signal(signal.SIGINT)
             stdout, stderr = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert "Ctrl-C" in stderr
-        statuses = [result["status"] for result in shop.artifact()["results"]]
-        assert (statuses.count("success"), statuses.count("error"), statuses.count("planned")) == (2, 1, 26)
-        assert stdout.count("NOT SENT") == 26
-        assert "not sent: interrupted" in stdout
+        statuses = Counter(result["status"] for result in shop.artifact()["results"])
     os.close(arrived)
     os.close(let_go)
+    return Interrupted(process.returncode, stdout, told + stderr, statuses)
+
+
+def test_ctrl_c_records_what_was_sent_and_reports_the_rest(tmp_path: Path) -> None:
+    ended = interrupted(tmp_path, timeout=2, times=1)
+    assert ended.returncode == 130
+    assert "Ctrl-C: waiting for the answers under way" in ended.stderr
+    assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["planned"]) == (2, 1, 26)
+    assert ended.stdout.count("NOT SENT") == 26
+    assert ended.stdout.count("not sent: interrupted") == 26
+
+
+def test_a_second_ctrl_c_waits_for_no_answer_and_says_which_one_is_missing(tmp_path: Path) -> None:
+    ended = interrupted(tmp_path, timeout=3600, times=2)
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["planned"]) == (2, 0, 27)
+    assert ended.stdout.count("interrupted before the answer came; AnyMetrics may have refreshed it") == 1
+    assert ended.stdout.count("not sent: interrupted") == 26
+    assert "Done. OK=2 ERROR=0 SKIP=" in ended.stdout
 
 
 # Bad input: exit 2, one clear line, nothing sent

@@ -14,20 +14,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from dbt_anymetrics.answer import Answer
+from dbt_anymetrics.api import Outcome
 from dbt_anymetrics.client import Client
 from dbt_anymetrics.connection import connection
-from dbt_anymetrics.delivery import Backoff
-from dbt_anymetrics.engine import Delivering, Outcome, deliver
+from dbt_anymetrics.delivery import Backoff, Delivery
+from dbt_anymetrics.engine import Delivering, deliver
 from dbt_anymetrics.record import JOURNAL_NAME, Record
 from dbt_anymetrics.report import Console, TextReporter
 from dbt_anymetrics.result import Result, Status
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
+from tests.disk import room_for
 from tests.raw_server import RawServer, Visit, http
 from tests.shop import Shop
 from tests.soak import soak
@@ -90,13 +94,22 @@ def delivered(
     )
     delivering = Delivering(connect=lambda: Client(settings, {}), threads=threads, backoff=backoff or Impatient())
     reporter = TextReporter(Console(quiet=True))
-    return deliver(results, record=Record(folder), kept=[], args={}, delivering=delivering, reporter=reporter)
+    ending = deliver(
+        results,
+        record=Record(folder),
+        kept=[],
+        args={},
+        invocation_id="i",
+        delivering=delivering,
+        reporter=reporter,
+    )
+    return Outcome(ending.read(), ending.counts, ending.exit_code)
 
 
 def check_that_each_has_one_outcome(results: Sequence[Result], outcome: Outcome, folder: Path) -> None:
     """The first promise: one outcome for each refresh, the counts equal the plan, and the record says the same."""
     ended = outcome.document.results
-    assert [result.key for result in ended] == [result.key for result in results]
+    assert sorted(result.key for result in ended) == sorted(result.key for result in results)
     assert outcome.counts.total == len(results)
     assert Record(folder).read() == outcome.document
     assert not (folder / JOURNAL_NAME).exists()
@@ -280,3 +293,33 @@ def test_waits_grow_have_jitter_and_a_limit() -> None:
         assert all(wait is not None and longest / 2 <= wait <= longest for wait in waits)
         assert len(set(waits)) > 1
     assert backoff.wait(10, None) is None
+
+
+def test_a_disk_that_fills_up_loses_no_outcome_and_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Sandbox() as sandbox, room_for(16_000):
+        outcome = delivered(planned(MANY), sandbox.environment, tmp_path, 8)
+    assert (outcome.counts.ok, outcome.exit_code, len(sandbox.received)) == (MANY, 1, MANY)
+    assert {result.partition for result in outcome.document.results} == {result.partition for result in planned(MANY)}
+    assert {result.status for result in outcome.document.results} == {Status.SUCCESS}
+    assert capsys.readouterr().err.count("cannot be written") == 1
+    left = Record(tmp_path).read()
+    assert left is not None
+    statuses = [result.status for result in left.results]
+    assert 0 < statuses.count(Status.PLANNED) < MANY
+    assert statuses.count(Status.SUCCESS) == MANY - statuses.count(Status.PLANNED)
+
+
+def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
+    sent = count()
+    threads, latest = 4, 0
+
+    def trigger(_table: str, _day: date) -> Answer:
+        nonlocal latest
+        latest = next(sent)
+        return Answer(http_status=200, from_anymetrics=True)
+
+    delivery = Delivery(planned(2000), trigger, threads=threads, backoff=Backoff())
+    assert max(latest - recorded for recorded, _ in enumerate(delivery)) <= 4 * threads
+    assert latest == 1999

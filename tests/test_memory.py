@@ -23,7 +23,7 @@ SKIPPED = Result(unique_id="model.shop.other", status=Status.SKIPPED, message="w
 
 
 def document(*results: Result) -> Document:
-    return Document.of({}, results)
+    return Document.of({}, results, "i")
 
 
 def test_what_was_refreshed_for_the_same_run_is_skipped_and_keeps_its_facts() -> None:
@@ -34,8 +34,8 @@ def test_what_was_refreshed_for_the_same_run_is_skipped_and_keeps_its_facts() ->
 
 
 def test_what_was_skipped_for_that_reason_is_skipped_again() -> None:
-    once = recall([PLANNED], document(DONE))
-    assert recall([PLANNED], document(*once)) == once
+    once = list(recall([PLANNED], document(DONE)))
+    assert list(recall([PLANNED], document(*once))) == once
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_what_was_skipped_for_that_reason_is_skipped_again() -> None:
     ],
 )
 def test_anything_else_is_planned_as_before(earlier: Document | None) -> None:
-    assert recall([PLANNED], earlier) == [PLANNED]
+    assert list(recall([PLANNED], earlier)) == [PLANNED]
 
 
 @pytest.mark.parametrize(
     "result", [SKIPPED, replace(SKIPPED, status=Status.ERROR), replace(PLANNED, status=Status.SKIPPED)]
 )
 def test_what_is_not_planned_is_left_as_it_is(result: Result) -> None:
-    assert recall([result], document(DONE)) == [result]
+    assert list(recall([result], document(DONE))) == [result]
 
 
 def test_a_table_that_another_node_refreshed_keeps_the_name_of_this_one() -> None:

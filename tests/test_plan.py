@@ -255,5 +255,5 @@ def test_a_wrong_order_for_all_nodes_gives_no_plan(wrong: Json) -> None:
 
 
 def test_without_a_run_everything_is_skipped() -> None:
-    result = only(plan(manifest(node_json(meta=TABLE)), [], orders()))
+    result = only(list(plan(manifest(node_json(meta=TABLE)), [], orders())))
     assert result.status is Status.SKIPPED

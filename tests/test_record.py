@@ -14,6 +14,7 @@ from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.record import FILE_NAME, JOURNAL_NAME, Document, Record
 from dbt_anymetrics.result import Result, Status, Timing
+from tests.disk import room_for
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
 FIRST, SECOND = (
@@ -28,19 +29,18 @@ def done(result: Result) -> Result:
 
 def begun(folder: Path, *outcomes: Result) -> Document:
     """The record of a command that was killed after these outcomes."""
-    record, document = Record(folder), Document.of({"threads": 2}, [FIRST, SECOND])
+    record, document = Record(folder), Document.of({"threads": 2}, [FIRST, SECOND], "i")
     record.begin(document)
     for outcome in outcomes:
         record.add(outcome)
-    assert record._journal
-    record._journal.close()  # as the end of the process does
+    record.close()  # as the end of the process does
     return document
 
 
 def read(folder: Path) -> list[Result]:
     document = Record(folder).read()
     assert document is not None
-    return document.results
+    return list(document.results)
 
 
 def test_without_a_file_there_is_no_record(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_without_a_file_there_is_no_record(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    document = Document.of({"datasource": "sr"}, [done(FIRST), SECOND])
+    document = Document.of({"datasource": "sr"}, [done(FIRST), SECOND], "i")
     Record(tmp_path).finish(document)
     assert Record(tmp_path).read() == document
 
 
 def test_the_artifact_has_dbts_form(tmp_path: Path) -> None:
-    Record(tmp_path).finish(Document.of({"datasource": "sr"}, [done(FIRST)]))
+    Record(tmp_path).finish(Document.of({"datasource": "sr"}, [done(FIRST)], "i"))
     written = json.loads((tmp_path / FILE_NAME).read_text(encoding="utf-8"))
     assert set(written) == {"metadata", "args", "results"}
     assert (written["metadata"]["version"], written["metadata"]["invocation_id"]) == (__version__, "i")
@@ -64,14 +64,8 @@ def test_the_artifact_has_dbts_form(tmp_path: Path) -> None:
     assert result["timing"]["started_at"] == "2024-07-18T06:00:00Z"
 
 
-def test_the_artifact_names_the_newest_run() -> None:
-    newest = replace(SECOND, invocation_id="newest")
-    assert Document.of({}, [FIRST, newest]).metadata.invocation_id == "newest"
-    assert Document.of({}, []).metadata.invocation_id is None
-
-
 def test_a_finished_record_leaves_no_journal_and_no_draft(tmp_path: Path) -> None:
-    record, document = Record(tmp_path), Document.of({}, [FIRST])
+    record, document = Record(tmp_path), Document.of({}, [FIRST], "i")
     record.begin(document)
     record.add(done(FIRST))
     record.finish(replace(document, results=[done(FIRST)]))
@@ -79,10 +73,10 @@ def test_a_finished_record_leaves_no_journal_and_no_draft(tmp_path: Path) -> Non
 
 
 def test_the_artifact_is_replaced_whole(tmp_path: Path) -> None:
-    Record(tmp_path).finish(Document.of({}, [FIRST]))
+    Record(tmp_path).finish(Document.of({}, [FIRST], "i"))
     before = tmp_path / "before"
     before.hardlink_to(tmp_path / FILE_NAME)
-    Record(tmp_path).finish(Document.of({}, [SECOND]))
+    Record(tmp_path).finish(Document.of({}, [SECOND], "i"))
     assert json.loads(before.read_bytes())["results"][0]["partition"] == "2024-07-16"
     assert read(tmp_path) == [SECOND]
 
@@ -101,7 +95,7 @@ def test_the_last_outcome_of_a_refresh_counts(tmp_path: Path) -> None:
 def test_a_kill_loses_no_outcome_that_was_added(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path; from tests import test_record as t;"
-        "record = t.Record(Path(sys.argv[1])); record.begin(t.Document.of({}, [t.FIRST, t.SECOND]));"
+        "record = t.Record(Path(sys.argv[1])); record.begin(t.Document.of({}, [t.FIRST, t.SECOND], 'i'));"
         "record.add(t.done(t.FIRST)); os.kill(os.getpid(), signal.SIGKILL)"
     )
     root = Path(__file__).parent.parent
@@ -187,7 +181,7 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_begun_says_what_that_means(blocked: str, tmp_path: Path) -> None:
     (tmp_path / blocked).mkdir()
     with pytest.raises(RecordError, match=r"cannot be written \(.*Nothing remembers what was sent"):
-        Record(tmp_path).begin(Document.of({}, []))
+        Record(tmp_path).begin(Document.of({}, [], "i"))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -195,12 +189,34 @@ def test_a_record_that_cannot_be_begun_says_what_that_means(blocked: str, tmp_pa
 def test_a_folder_that_is_none_cannot_be_written_to(write: object, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match="cannot be written"):
-        write(Record(tmp_path / "file"), Document.of({}, []))  # type: ignore[operator]
+        write(Record(tmp_path / "file"), Document.of({}, [], "i"))  # type: ignore[operator]
 
 
-def test_an_outcome_that_cannot_be_added_is_an_error() -> None:
-    # The device that is always full.
-    record = Record(Path("/dev"))
-    record._journal = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115
-    with record._journal, pytest.raises(RecordError, match="No space left"):
-        record.add(FIRST)
+@pytest.mark.parametrize("room", [0, 1, 100])
+def test_an_outcome_that_cannot_be_added_whole_is_an_error_and_none_at_all(room: int, tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.begin(Document.of({}, [FIRST, SECOND], "i"))
+    record.add(done(FIRST))
+    size = (tmp_path / JOURNAL_NAME).stat().st_size
+    with room_for(size + room), pytest.raises(RecordError, match="cannot be written"):
+        record.add(done(SECOND))
+    assert list(record.added()) == [done(FIRST)]
+    record.close()
+    assert read(tmp_path) == [done(FIRST), SECOND]
+
+
+def test_what_was_added_is_there_again_though_its_file_was_removed(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.begin(Document.of({}, [FIRST, SECOND], "i"))
+    for _ in range(500):
+        record.add(done(FIRST))
+    (tmp_path / JOURNAL_NAME).unlink()
+    record.add(done(SECOND))
+    assert list(record.added()) == [done(FIRST)] * 500 + [done(SECOND)]
+    assert list(record.added())[-1] == done(SECOND)
+    record.close()
+
+
+def test_an_artifact_that_is_gone_cannot_be_read_again(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="is gone"):
+        Record(tmp_path).reread()

@@ -77,7 +77,7 @@ def planned(version: str, name: str, folder: Path, **ordered: object) -> list[Re
     scenario(version, name, folder / "target")
     inputs = read_inputs(Project(str(folder), None, {}))
     assert inputs.warnings == []
-    return plan(inputs.manifest, inputs.runs, orders(datasource=None, vars={"ds": RUN_DATE}, **ordered))
+    return list(plan(inputs.manifest, inputs.runs, orders(datasource=None, vars={"ds": RUN_DATE}, **ordered)))
 
 
 def tables(results: list[Result]) -> dict[str, str]:
