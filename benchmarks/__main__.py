@@ -43,7 +43,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; without, all")
-    parser.add_argument("--full", action="store_true", help="300 MB and 10,000 refreshes, too")
+    parser.add_argument("--full", action="store_true", help="300 MB, and 10,000 and 100,000 refreshes, too")
     parser.add_argument("--check", action="store_true", help="compare with docs/benchmarks.md instead of writing it")
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - SUBJECTS.keys():

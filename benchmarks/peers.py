@@ -1,4 +1,4 @@
-"""The tools we are compared with, each installed from its package into an environment of its own."""
+"""The tools we are compared with, and our own program, each installed into an environment of its own."""
 
 from __future__ import annotations
 
@@ -23,15 +23,26 @@ PEERS = {
 
 
 @lru_cache
+def ours() -> Path:
+    """The folder of our own programs, installed as the checkout is now and with nothing beside them."""
+    environment = _ENVIRONMENTS / "dbt-anymetrics"
+    folder = _programs_of(environment)
+    if not folder.exists():
+        _install(environment, str(ROOT))
+    _pip(environment, "--force-reinstall", "--no-deps", str(ROOT))
+    return folder
+
+
+@lru_cache
 def programs(peer: str) -> Path | None:
     """The folder of a peer's programs, made at the first use; None when the peer cannot be installed."""
     environment = _ENVIRONMENTS / peer
     ready = environment / ".ready"
-    folder = environment / ("Scripts" if os.name == "nt" else "bin")
+    folder = _programs_of(environment)
     if not ready.exists():
         print(f"== making an environment with {peer}", file=sys.stderr)
         try:
-            _install(environment, folder / "python", PEERS[peer])
+            _install(environment, *PEERS[peer])
         except (subprocess.CalledProcessError, OSError) as error:
             print(f"{peer} cannot be installed ({type(error).__name__}) and is left out", file=sys.stderr)
             return None
@@ -48,6 +59,14 @@ def version(peer: str) -> str:
     return subprocess.run([folder / "python", "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _install(environment: Path, python: Path, requirements: tuple[str, ...]) -> None:
+def _install(environment: Path, *requirements: str) -> None:
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-qq", *requirements], check=True)
+    _pip(environment, *requirements)
+
+
+def _pip(environment: Path, *arguments: str) -> None:
+    subprocess.run([_programs_of(environment) / "python", "-m", "pip", "install", "-qq", *arguments], check=True)
+
+
+def _programs_of(environment: Path) -> Path:
+    return environment / ("Scripts" if os.name == "nt" else "bin")

@@ -25,8 +25,9 @@ _LINEAR = 1.25
 """How much more a refresh may cost in a large plan than in a small one, and the growth still be called linear."""
 
 _HOW = """\
-Every node is a table built in the run, with a range of dates as its partition. The least that Python can do is to list
-every table and date and to drop what is there twice. The largest plan is measured once."""
+Every node is a table built in the run, with a range of dates as its partition; the plan is made and walked through to
+its end. The least that Python can do is to list every table and date and to drop what is there twice. Memory is what is
+needed beyond that of the project itself. The largest plan is measured once."""
 
 
 def measure(_folder: Path, *, full: bool) -> Subject:  # noqa: ARG001 (every subject is called alike)

@@ -20,6 +20,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 NOISE = 1.5
 """How many times a recorded ratio a new one may be before it counts as a regression."""
 
+NOTHING = 0.01
+"""A ratio that is as good as none: below it, noise is all there is."""
+
 _HEAD = """\
 # Benchmarks
 
@@ -136,5 +139,5 @@ def regressions(subjects: Iterable[Subject], page: Path = PAGE) -> list[str]:
         f"{row.what}: {row.pairs.ratio:.3g}, recorded {recorded[row.what]:.3g}"
         for subject in subjects
         for row in subject.rows
-        if row.pairs.ratio > NOISE * recorded.get(row.what, float("inf"))
+        if row.pairs.ratio > NOISE * max(recorded.get(row.what, float("inf")), NOTHING)
     ]

@@ -30,6 +30,16 @@ def serving(latency: float) -> Iterator[str]:
             process.terminate()
 
 
+def connected_to(url: str) -> dict[str, str]:
+    """The environment of a command that sends to this address."""
+    return ENVIRONMENT | {
+        "ANYMETRICS_URL": url,
+        "ANYMETRICS_TENANT_ID": "tn_1",
+        "ANYMETRICS_AUTH_TYPE": "APIKEY",
+        "ANYMETRICS_AUTH_VALUE": "0123456789abcdef",
+    }
+
+
 async def _serve(latency: float) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ENVIRONMENT, Pairs, in_turn, run
-from benchmarks.peers import ROOT, programs
+from benchmarks.peers import ROOT, ours, programs
 from benchmarks.report import Row, Subject, at_most, ratio_at_most
+from benchmarks.server import connected_to, serving
 from tests.artifacts import scenario
 
 Json = dict[str, Any]
-
-_OURS = Path(sys.executable).with_name("dbt-anymetrics")
 
 _PEERS = {
     "dbt-core": ("dbt", "--help"),
@@ -43,30 +42,47 @@ print(time.perf_counter() - started)
 """
 
 _HOW = """\
-Wall time of whole processes, with their bytecode in place. The small project is the example shop as dbt 1.11 recorded
-it; one of its models has a Jinja template for its partition, which costs the import of Jinja, so both are shown.
+Wall time of whole processes, with their bytecode in place; this package and Python itself in an environment that holds
+nothing else. The small project is the example shop as dbt 1.11 recorded it; one of its models has a Jinja template for
+its partition, which costs the import of Jinja, so both are shown. `refresh` sends its 29 refreshes to a local server.
 `dbt --help` stands for dbt's start, because `dbt --version` asks the network. `dbt-ol send-events` reads the same
 artifacts and prints its events, and dbt-metabase has no command that does without a server."""
 
 
-_GOALS = (ratio_at_most(5), ratio_at_most(6))
+BARE = "python -c pass"
+
+IMPORTS = "python -c 'import click, msgspec'"
+
+_GOALS = {
+    "--help": (ratio_at_most(6),),
+    "plan": (ratio_at_most(5), ratio_at_most(6)),
+    "plan with a template": (ratio_at_most(5), ratio_at_most(6)),
+    "refresh": (),
+}
 
 
 def measure(folder: Path, *, full: bool) -> Subject:  # noqa: ARG001 (every subject is called alike)
     """Measure all of it."""
     small, plain = _small_project(folder / "small"), _without_templates(_small_project(folder / "plain"))
-    commands: dict[str, Callable[[], float]] = {
-        "python -c pass": lambda: run(sys.executable, "-c", "pass").seconds,
-        "--help": lambda: run(_OURS, "--help").seconds,
-        "plan": lambda: run(_OURS, "plan", folder=plain).seconds,
-        "plan with a template": lambda: run(_OURS, "plan", folder=small).seconds,
+    with serving(0) as url:
+        commands = _commands(small, plain, connected_to(url))
+        fast = in_turn(commands, 31)
+        against_peers = _against_peers(commands, small)
+    rows = [Row(f"{ours} against {BARE}", Pairs(fast[ours], fast[BARE]), goals) for ours, goals in _GOALS.items()]
+    rows.append(Row(f"plan against {IMPORTS}", Pairs(fast["plan"], fast[IMPORTS])))
+    return Subject("Starting", _HOW, [*rows, *against_peers, *_inside_dbt(plain)])
+
+
+def _commands(small: Path, plain: Path, environment: Mapping[str, str]) -> dict[str, Callable[[], float]]:
+    python, program = ours() / "python", ours() / "dbt-anymetrics"
+    return {
+        BARE: lambda: run(python, "-c", "pass").seconds,
+        IMPORTS: lambda: run(python, "-c", "import click, msgspec").seconds,
+        "--help": lambda: run(program, "--help").seconds,
+        "plan": lambda: run(program, "plan", folder=plain).seconds,
+        "plan with a template": lambda: run(program, "plan", folder=small).seconds,
+        "refresh": lambda: run(program, "refresh", "--force", folder=plain, environment=environment).seconds,
     }
-    fast = in_turn(commands, 31)
-    rows = [
-        Row(f"{ours} against python -c pass", Pairs(fast[ours], fast["python -c pass"]), goals)
-        for ours, goals in (("--help", (ratio_at_most(6),)), ("plan", _GOALS), ("plan with a template", _GOALS))
-    ]
-    return Subject("Starting", _HOW, [*rows, *_against_peers(commands, small), *_inside_dbt(plain)])
 
 
 def _against_peers(commands: Mapping[str, Callable[[], float]], small: Path) -> list[Row]:
@@ -76,8 +92,9 @@ def _against_peers(commands: Mapping[str, Callable[[], float]], small: Path) -> 
     rows = []
     for peer in peers:
         program, option = _PEERS[peer]
-        ours = "--help" if option == "--help" else "plan with a template"
-        rows.append(Row(f"{ours} against {program} {option}", Pairs(slow[ours], slow[peer]), (ratio_at_most(1),)))
+        for command in ("--help",) if option == "--help" else ("plan with a template", "refresh"):
+            pairs = Pairs(slow[command], slow[peer])
+            rows.append(Row(f"{command} against {program} {option}", pairs, (ratio_at_most(1),)))
     return rows
 
 

@@ -6,7 +6,6 @@ Unknown fields are skipped without being built, missing ones have defaults, and 
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
@@ -22,6 +21,9 @@ MAX_BYTES = 1 << 30
 
 _STOPPED = "Run dbt again; it may have been stopped while writing"
 
+REFRESHABLE = frozenset({"model", "seed", "snapshot"})
+"""The resource types that have a table of their own."""
+
 _NO_META = Raw(b"null")
 
 
@@ -31,30 +33,33 @@ class DependsOn(Struct, gc=False):
     nodes: list[str] = []
 
 
-class Config(Struct, gc=False):
+class Config(Struct, gc=False, kw_only=True):
     """The part of a node's config that decides what is refreshed."""
 
+    database: Any = None
     meta: Raw = _NO_META
     materialized: str | None = None
+    batch_size: Any = None
     full_refresh: Any = None
     catalog: Any = None
-    database: Any = None
-    batch_size: Any = None
 
 
-class Node(Struct, gc=False):
-    """One entry of the manifest's `nodes`: a model, seed, snapshot, test or other."""
+class Node(Struct, gc=False, kw_only=True):
+    """One entry of the manifest's `nodes`: a model, seed, snapshot, test or other.
 
-    resource_type: str
-    name: str
-    package_name: str = ""
+    The fields are in dbt's own order, which is read faster.
+    """
+
     database: str | None = None
     schema: str | None = None
+    name: str
+    resource_type: str
+    package_name: str = ""
     alias: str | None = None
-    version: Any = None
     config: Config | None = None
     meta: Raw = _NO_META
     depends_on: DependsOn | None = None
+    version: Any = None
     attached_node: str | None = None
 
     @property
@@ -63,10 +68,11 @@ class Node(Struct, gc=False):
         return (self.config and self.config.materialized) or self.resource_type
 
     def detach(self) -> None:
-        """Take the meta out of the bytes of the whole manifest, which it would keep in memory."""
-        self.meta = self.meta.copy()
+        """Take the meta out of the bytes of the whole manifest, which it would keep in memory, where it is needed."""
+        wanted = self.resource_type in REFRESHABLE
+        self.meta = self.meta.copy() if wanted else _NO_META
         if self.config:
-            self.config.meta = self.config.meta.copy()
+            self.config.meta = self.config.meta.copy() if wanted else _NO_META
 
     def read_meta(self) -> object:
         """`config.meta`, or the node's own `meta` where the config has none. Raises NodeError."""
@@ -104,8 +110,8 @@ class BatchResults(Struct, gc=False):
 class NodeResult(Struct, gc=False):
     """What dbt did with one node."""
 
-    unique_id: str
     status: str
+    unique_id: str
     batch_results: BatchResults | None = None
 
 
@@ -210,6 +216,8 @@ def _decode(data: bytes, artifact: type[ArtifactT]) -> ArtifactT:
         # Python writes NaN and Infinity, which are no JSON, and so does dbt 1.x where a user's YAML has them.
         if not re.search(rb"\b(NaN|Infinity)\b", data):
             raise
+        import json  # noqa: PLC0415 (seldom needed)
+
         lenient = json.loads(data, parse_constant=lambda _: None)
         return msgspec.json.decode(msgspec.json.encode(lenient), type=artifact)
 

@@ -62,71 +62,62 @@ class _Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             self.fail(f"{value!r} is not one of {', '.join(shape.value for shape in Shape)}.", param, ctx)
 
 
-def _options(*decorators: Callable[[CommandT], CommandT]) -> Callable[[CommandT], CommandT]:
-    """One decorator of several, in the order in which --help is to show them."""
+# Options that several commands have.
 
-    def decorate(command: CommandT) -> CommandT:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
+_PROJECT = [
+    click.Option(["--project-dir"], metavar="DIR", help="The dbt project's folder, found as dbt finds it."),
+    click.Option(["--target-path"], metavar="DIR", help="dbt's target folder, found as dbt finds it."),
+]
 
-    return decorate
-
-
-_project_options = _options(
-    click.option("--project-dir", metavar="DIR", help="The dbt project's folder, found as dbt finds it."),
-    click.option("--target-path", metavar="DIR", help="dbt's target folder, found as dbt finds it."),
-)
-
-_artifact_options = _options(
-    _project_options,
-    click.option("--manifest", type=_PATH, help="The manifest.json to read, instead of the target folder's."),
-    click.option(
-        "--run-results", type=_PATH, multiple=True, help="A run_results.json to read, instead of the target folder's."
+_ARTIFACT = [
+    *_PROJECT,
+    click.Option(["--manifest"], type=_PATH, help="The manifest.json to read, instead of the target folder's."),
+    click.Option(
+        ["--run-results"], type=_PATH, multiple=True, help="A run_results.json to read, instead of the target folder's."
     ),
-)
+]
 
-_plan_options = _options(
-    click.option(
-        "--datasource",
+_PLAN = [
+    click.Option(
+        ["--datasource"],
         envvar="ANYMETRICS_DATASOURCE",
         show_envvar=True,
         help="For models without anymetrics.datasource.",
     ),
-    click.option(
-        "--run-date",
+    click.Option(
+        ["--run-date"],
         envvar="ANYMETRICS_RUN_DATE",
         show_envvar=True,
         metavar="DATE",
         help="The run's own date, yyyy-MM-dd. [default: the date on which the dbt run started]",
     ),
-    click.option(
-        "--timezone",
+    click.Option(
+        ["--timezone"],
         envvar="ANYMETRICS_TIMEZONE",
         show_envvar=True,
         default="UTC",
         show_default=True,
         help="IANA name of the zone in which the run's start has its date.",
     ),
-    click.option("--partition", metavar="DATES", help="Refresh these dates for every model: a date, range or list."),
-    click.option("--vars", type=_Vars(), metavar="YAML", help="Vars for templates in partitions."),
-    click.option("-m", "--model", "models", multiple=True, metavar="GLOB", help="Only nodes whose name matches."),
-    click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
-)
+    click.Option(["--partition"], metavar="DATES", help="Refresh these dates for every model: a date, range or list."),
+    click.Option(["--vars"], type=_Vars(), metavar="YAML", help="Vars for templates in partitions."),
+    click.Option(["-m", "--model", "models"], multiple=True, metavar="GLOB", help="Only nodes whose name matches."),
+    click.Option(["--force"], is_flag=True, help="Send again what was already refreshed for this dbt run."),
+]
 
-_connection_options = _options(
-    click.option("--url", envvar="ANYMETRICS_URL", show_envvar=True, help="AnyMetrics' base address."),
-    click.option(
-        "--tenant-id",
+_CONNECTION = [
+    click.Option(["--url"], envvar="ANYMETRICS_URL", show_envvar=True, help="AnyMetrics' base address."),
+    click.Option(
+        ["--tenant-id"],
         envvar="ANYMETRICS_TENANT_ID",
         show_envvar=True,
         help="Shown in AnyMetrics under Metric Applications > API Integration.",
     ),
-    click.option(
-        "--auth-type", envvar="ANYMETRICS_AUTH_TYPE", show_envvar=True, help=f"One of {', '.join(AUTH_TYPES)}."
+    click.Option(
+        ["--auth-type"], envvar="ANYMETRICS_AUTH_TYPE", show_envvar=True, help=f"One of {', '.join(AUTH_TYPES)}."
     ),
-    click.option(
-        "--timeout",
+    click.Option(
+        ["--timeout"],
         type=float,
         envvar="ANYMETRICS_TIMEOUT",
         show_envvar=True,
@@ -135,19 +126,19 @@ _connection_options = _options(
         metavar="SECONDS",
         help="How long to wait for a connection, and for each answer.",
     ),
-    click.option(
-        "--ca-bundle",
+    click.Option(
+        ["--ca-bundle"],
         envvar="ANYMETRICS_CA_BUNDLE",
         show_envvar=True,
         metavar="FILE",
         help="Certificates to trust, for a private authority.",
     ),
-)
+]
 
-_sending_options = _options(
-    _connection_options,
-    click.option(
-        "--threads",
+_SENDING = [
+    *_CONNECTION,
+    click.Option(
+        ["--threads"],
         type=click.IntRange(1, MAX_THREADS),
         envvar="ANYMETRICS_THREADS",
         show_envvar=True,
@@ -155,26 +146,26 @@ _sending_options = _options(
         show_default=True,
         help="Refreshes under way at once.",
     ),
-    click.option("--fail-fast", is_flag=True, help="Send nothing more after the first refresh that fails."),
-)
+    click.Option(["--fail-fast"], is_flag=True, help="Send nothing more after the first refresh that fails."),
+]
 
-_output_options = _options(
-    click.option(
-        "--output",
+_OUTPUT = [
+    click.Option(
+        ["--output"],
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
         help="json: the results artifact on stdout, and nothing else there.",
     ),
-    click.option(
-        "--log-format",
+    click.Option(
+        ["--log-format"],
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
         help="json: one object a line.",
     ),
-    click.option("--quiet", is_flag=True, help="Say only what went wrong."),
-)
+    click.Option(["--quiet"], is_flag=True, help="Say only what went wrong."),
+]
 
 
 @click.group(
@@ -188,11 +179,7 @@ def main() -> None:
     """Refresh in AnyMetrics what a dbt run rebuilt."""
 
 
-@main.command()
-@_artifact_options
-@_plan_options
-@_sending_options
-@_output_options
+@main.command(params=[*_ARTIFACT, *_PLAN, *_SENDING, *_OUTPUT])
 def refresh(**options: Any) -> None:  # noqa: ANN401
     """Refresh the tables and dates of the last dbt run.
 
@@ -203,10 +190,7 @@ def refresh(**options: Any) -> None:  # noqa: ANN401
     _run(run, options)
 
 
-@main.command()
-@_artifact_options
-@_plan_options
-@_output_options
+@main.command(params=[*_ARTIFACT, *_PLAN, *_OUTPUT])
 def plan(**options: Any) -> None:  # noqa: ANN401
     """Show what refresh would do; needs no connection and sends nothing."""
     from dbt_anymetrics.planning import reporter_for, show_plan  # noqa: PLC0415
@@ -232,10 +216,7 @@ def around(arguments: tuple[str, ...]) -> None:
     _exit(run(arguments))
 
 
-@main.command()
-@_project_options
-@_sending_options
-@_output_options
+@main.command(params=[*_PROJECT, *_SENDING, *_OUTPUT])
 def retry(**options: Any) -> None:  # noqa: ANN401
     """Send again what failed, or was not sent, the last time."""
     from dbt_anymetrics.commands import retry as run  # noqa: PLC0415
@@ -243,10 +224,7 @@ def retry(**options: Any) -> None:  # noqa: ANN401
     _run(run, options)
 
 
-@main.command()
-@_artifact_options
-@_plan_options
-@_sending_options
+@main.command(params=[*_ARTIFACT, *_PLAN, *_SENDING])
 @click.pass_context
 def debug(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Show every setting and where it comes from, and try the connection."""

@@ -13,15 +13,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.artifacts import Manifest, Node
+from dbt_anymetrics.artifacts import REFRESHABLE, Manifest, Node
 from dbt_anymetrics.dates import Dates, Orders
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.node_settings import NodeSettings, read_settings
 from dbt_anymetrics.result import Result, Results, Status
 from dbt_anymetrics.run import Run, failed_tests
 from dbt_anymetrics.table_name import node_table_name
-
-REFRESHABLE = frozenset({"model", "seed", "snapshot"})
 
 NOT_IN_RUN = "not part of this run"
 
