@@ -68,3 +68,12 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
 def test_one_version_number() -> None:
     project = (ROOT / "dbt_project.yml").read_text(encoding="utf-8")
     assert re.search(r"^version: (.+)$", project, re.MULTILINE)[1] == dbt_anymetrics.__version__  # type: ignore[index]
+
+
+def test_the_numbers_in_the_readme_are_those_of_the_benchmarks() -> None:
+    shown = re.search(r"## Speed\n.*?\| --- \|\n(.*?)\n\n", README, re.DOTALL)
+    assert shown
+    measured = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    rows = shown[1].splitlines()
+    assert len(rows) == 7
+    assert [row for row in rows if f"\n{row}" not in measured] == []
