@@ -101,7 +101,7 @@ def _send(
             reporter.outcome(number, delivery.total, result)
         for result in delivery.left():
             recording.add(result)
-            reporter.unsent(result)
+            reporter.unsent(delivery.total, result)
     return 130 if interrupted.is_set() else 0
 
 

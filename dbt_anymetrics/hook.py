@@ -15,6 +15,7 @@ from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
+from dbt_anymetrics.progress import Progress
 from dbt_anymetrics.report import Level, TextReporter
 
 try:
@@ -52,8 +53,10 @@ class DbtOutput:
         at = EventLevel.ERROR if level == "error" else EventLevel.INFO
         fire_event(Note(msg=line if self._colours else click.unstyle(line)), level=at)
 
-    def progress(self, done: int, total: int) -> None:
-        """Draw nothing: the terminal is dbt's."""
+    def progress(self, progress: Progress) -> None:
+        """Tell of it in a line now and then: the terminal is dbt's."""
+        if progress.is_due:
+            self.log(str(progress), "info")
 
 
 def answer(requests: list[str], invocation_id: str) -> bool:

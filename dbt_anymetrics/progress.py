@@ -1,42 +1,125 @@
-"""How far long work has come, on the last line of a terminal."""
+"""How far long work has come: counted in one place, drawn as a bar on a terminal or told in the lines of a log."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TextIO
 
 import click
 
-_LONG = 20
-"""Refreshes from which on the work counts as long."""
+LONG = 100
+"""Refreshes from which on work is long: those that succeed are counted then, and have no line each."""
 
-_WIDTH = 24
+_LINES = 20
+"""Lines that a log gets for long work, whatever its size."""
+
+_FEW = 25
+"""Refreshes that such a line stands for at least; and until so many are done, no pace can be told from them."""
+
+_PAUSE = 0.1
+"""Seconds between two drawings of the bar."""
+
+_ROOM = 0.02
+"""Seconds for which a line that went elsewhere keeps the bar away: `| tee log` brings it back to this terminal."""
+
+_WIDTHS = range(8, 25)
 _ERASE = "\r\x1b[K"
+
+Clock = Callable[[], float]
 
 
 class Progress:
-    """One line on stderr that is drawn again after each refresh; nothing where stderr is no terminal."""
+    """What is done of the work that begins now, how fast, and how long the rest takes at that pace."""
 
-    def __init__(self, *, hidden: bool = False) -> None:
-        self._hidden = hidden or not sys.stderr.isatty()
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.done = 0
+        self.total = 0
+        self._errors = 0
+        self._clock = clock
+        self._started = clock()
+
+    def count(self, done: int, total: int, *, ok: bool) -> None:
+        """Take note of one more refresh that came to its end."""
+        self.done = done
+        self.total = total
+        self._errors += not ok
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the work is long."""
+        return self.total >= LONG
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a log gets a line now: every 5 %; none at the end, which has its own."""
+        every = max(_FEW, -(-self.total // _LINES))
+        return self.done % every == 0 and self.done < self.total
+
+    def parts(self) -> list[str]:
+        """What there is to tell, what matters most first."""
+        counts = [f"{self.done} of {self.total} done", f"OK={self.done - self._errors} ERROR={self._errors}"]
+        if self.done < _FEW:
+            return counts
+        pace = self.done / max(self._clock() - self._started, 0.001)
+        left = timedelta(seconds=round((self.total - self.done) / pace))
+        return [*counts, f"{left} left", f"{pace:,.1f}/s"]
+
+    def __str__(self) -> str:
+        """As a line: `500 of 10000 done, OK=498 ERROR=2, 0:01:06 left, 143.2/s`."""
+        return ", ".join(self.parts())
+
+
+class Bar:
+    """One line at the foot of a terminal on stderr, drawn again as the work goes on; nothing where there is none."""
+
+    def __init__(self, *, hidden: bool = False, clock: Clock = time.monotonic) -> None:
+        self.visible = not hidden and is_terminal(sys.stderr)
+        self._clock = clock
         self._drawn = False
-        self._started = time.monotonic()
+        self._due = clock()
+        self._room = 0.0 if is_terminal(sys.stdout) else _ROOM
 
-    def draw(self, done: int, total: int) -> None:
-        """Show how much is done, how fast, and how long the rest will take at that pace."""
-        if self._hidden or total < _LONG or done >= total:
+    def draw(self, progress: Progress) -> None:
+        """Show the progress, unless that was done a moment ago."""
+        if not self.visible or self._clock() < self._due:
             return
-        seconds = max(time.monotonic() - self._started, 0.001)
-        left = timedelta(seconds=round(seconds / done * (total - done)))
-        bar = "#" * (_WIDTH * done // total)
-        click.echo(
-            f"{_ERASE}{done:,} of {total:,} [{bar:-<{_WIDTH}}] {done / seconds:.0f}/s, {left} left", nl=False, err=True
-        )
+        click.echo(f"{_ERASE}{_fitted(progress, _columns() - 1)}", nl=False, err=True)
         self._drawn = True
+        self._due = self._clock() + _PAUSE
 
     def erase(self) -> None:
         """Make room for an ordinary line."""
         if self._drawn:
             click.echo(_ERASE, nl=False, err=True)
             self._drawn = False
+            self._due = self._clock() + self._room
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody may be watching."""
+    # A stream that was closed before Python started is None.
+    return stream is not None and stream.isatty()
+
+
+def _fitted(progress: Progress, width: int) -> str:
+    """As much of the progress as a line has room for: one that is too long would wrap, and could not be erased."""
+    parts = progress.parts()
+    while parts and len(", ".join(parts)) > width:
+        parts.pop()
+    text = ", ".join(parts)
+    bar = min(width - len(f"{text} []"), _WIDTHS[-1])
+    if bar < _WIDTHS[0]:
+        return text
+    return f"{text} [{'#' * (bar * progress.done // progress.total):-<{bar}}]"
+
+
+def _columns() -> int:
+    """The width of the terminal on stderr."""
+    try:  # not shutil, which looks at stdout
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80

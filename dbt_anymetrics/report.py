@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
@@ -13,7 +14,7 @@ import click
 import msgspec
 
 from dbt_anymetrics.plan import WRONG_SETTINGS
-from dbt_anymetrics.progress import Progress
+from dbt_anymetrics.progress import LONG, Bar, Progress, is_terminal
 from dbt_anymetrics.result import Counts, Result, Status, count
 from dbt_anymetrics.text import one_line
 
@@ -41,8 +42,8 @@ class Output(Protocol):
     def log(self, line: str, level: Level) -> None:
         """A line about the work itself."""
 
-    def progress(self, done: int, total: int) -> None:
-        """How much of the work is done."""
+    def progress(self, progress: Progress) -> None:
+        """How far long work has come, after each refresh."""
 
 
 class Reporter(Protocol):
@@ -60,8 +61,8 @@ class Reporter(Protocol):
     def outcome(self, number: int, total: int, result: Result) -> None:
         """One refresh came to its end; `number` counts from 1."""
 
-    def unsent(self, result: Result) -> None:
-        """One refresh that was planned and not sent, or whose answer nobody waited for."""
+    def unsent(self, total: int, result: Result) -> None:
+        """One refresh of so many that was not sent, or whose answer nobody waited for."""
 
     def end(self, counts: Counts) -> None:
         """All is done."""
@@ -74,7 +75,8 @@ class Console:
         self._quiet = quiet
         self._results_to_stderr = results_to_stderr
         self._stamped = stamped
-        self._progress = Progress(hidden=quiet)
+        self._bar = Bar(hidden=quiet)
+        self._is_watched = self._bar.visible and is_terminal(sys.stderr if results_to_stderr else sys.stdout)
 
     def result(self, line: str, level: Level) -> None:
         """Write a line that the user asked for."""
@@ -84,17 +86,32 @@ class Console:
         """Write a line about the work itself."""
         self._echo(line, level, err=True)
 
-    def progress(self, done: int, total: int) -> None:
-        """Draw how much of the work is done, where somebody watches."""
-        self._progress.draw(done, total)
+    def progress(self, progress: Progress) -> None:
+        """Draw the bar where somebody watches; where the results go elsewhere, they get a line now and then."""
+        if progress.is_due and not self._is_watched:
+            self.result(str(progress), "info")
+        self._bar.draw(progress)
 
     def _echo(self, line: str, level: Level, *, err: bool) -> None:
         if self._quiet and level != "error":
             return
-        self._progress.erase()
+        self._bar.erase()
         stamp = f"{datetime.now().astimezone():%H:%M:%S}  " if self._stamped else ""
         with suppress(BrokenPipeError):  # whoever read the lines is gone; the work goes on
             click.echo(f"{stamp}{line}", err=err)
+
+
+class _Alike:
+    """How many results share a reason, and the first of them: all of them would fill the memory."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.first: list[Result] = []
+
+    def add(self, result: Result) -> None:
+        self.number += 1
+        if len(self.first) < _MANY:
+            self.first.append(result)
 
 
 class TextReporter:
@@ -102,6 +119,8 @@ class TextReporter:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._progress = Progress()
+        self._unsent: Counter[str] = Counter()
 
     def warning(self, text: str) -> None:
         """Something is odd, and the work goes on."""
@@ -113,21 +132,47 @@ class TextReporter:
 
     def begin(self, results: Iterable[Result]) -> None:
         """The errors of the plan, and what is skipped with its reason; a reason that many nodes share is told once."""
-        reasons: dict[str, list[Result]] = defaultdict(list)
+        skipped: dict[str, _Alike] = defaultdict(_Alike)
         for result in results:
             if result.status is Status.ERROR:
                 self._line(result, describe(result), result.message)
             elif result.status is Status.SKIPPED:
-                reasons[(result.message or "").partition(WRONG_SETTINGS)[0]].append(result)
-        for reason, skipped in reasons.items():
-            if len(skipped) > _MANY:
-                self._line(skipped[0], f"{len(skipped)} configured nodes or dates", reason)
+                skipped[(result.message or "").partition(WRONG_SETTINGS)[0]].add(result)
+        for reason, alike in skipped.items():
+            if alike.number > _MANY:
+                self._line(alike.first[0], f"{alike.number} configured nodes or dates", reason)
                 continue
-            for result in skipped:
+            for result in alike.first:
                 self._line(result, describe(result), result.message)
+        self._progress = Progress()
+        self._unsent.clear()
 
     def outcome(self, number: int, total: int, result: Result) -> None:
-        """One refresh: `1 of 3 OK <table> <date> ... [200 in 0.12s]`, and why it failed below it."""
+        """One refresh: its line, unless it is one of many that succeed, and how far the work has come."""
+        ok = result.status is Status.SUCCESS
+        self._progress.count(number, total, ok=ok)
+        if not (ok and self._progress.is_long):
+            self._refresh(number, total, result)
+        if self._progress.is_long:
+            self._output.progress(self._progress)
+
+    def unsent(self, total: int, result: Result) -> None:
+        """One refresh that was not sent, and why; of long work, a reason that many share is told once, at the end."""
+        if total >= LONG:
+            self._unsent[result.message or ""] += 1
+        else:
+            self._line(result, describe(result), result.message)
+
+    def end(self, counts: Counts) -> None:
+        """The counts."""
+        label, colour = _LABELS[Status.PLANNED]
+        for reason, number in self._unsent.items():
+            told = f"{number} refresh{'es' if number > 1 else ''}: {one_line(reason, 1000)}"
+            self._output.result(f"{click.style(label, fg=colour)} {told}", "error")
+        self._output.result(f"Done. {counts}", "info" if counts.all_well else "error")
+
+    def _refresh(self, number: int, total: int, result: Result) -> None:
+        """`1 of 3 OK <table> <date> ... [200 in 0.12s]`, and why it failed below it."""
         label, colour = _LABELS[result.status]
         head = f"{number} of {total} {label} {describe(result)} "
         seconds = result.timing.seconds if result.timing else 0.0
@@ -137,15 +182,6 @@ class TextReporter:
             trace = f" (traceId {one_line(result.trace_id, 200)})" if result.trace_id else ""
             message = f"  {one_line(result.unique_id, 300)}: {one_line(result.message, 1000)}{trace}"
             self._output.result(message, _level(result))
-        self._output.progress(number, total)
-
-    def unsent(self, result: Result) -> None:
-        """One refresh that was not sent, and why."""
-        self._line(result, describe(result), result.message)
-
-    def end(self, counts: Counts) -> None:
-        """The counts."""
-        self._output.result(f"Done. {counts}", "info" if counts.all_well else "error")
 
     def _line(self, result: Result, subject: str, message: str | None) -> None:
         label, colour = _LABELS[result.status]
@@ -177,9 +213,9 @@ class JsonReporter:
         """One refresh."""
         self._result(result, number=number, total=total)
 
-    def unsent(self, result: Result) -> None:
+    def unsent(self, total: int, result: Result) -> None:
         """One refresh that was not sent."""
-        self._result(result)
+        self._result(result, total=total)
 
     def end(self, counts: Counts) -> None:
         """The counts."""

@@ -106,6 +106,13 @@ def test_quiet_refreshes_without_a_word(shop: Shop, sandbox: Sandbox) -> None:
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
 
 
+def test_long_work_is_told_of_now_and_then(shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, "{{ anymetrics.refresh(partition='2024-01-01..2024-04-09') }}").dbt(*ONE)
+    assert [f"{n} of 100 done, OK={n} ERROR=0, " in done.stdout for n in (25, 50, 75, 100)] == [True, True, True, False]
+    assert " of 100 OK " not in done.stdout
+    assert "Done. OK=100 ERROR=0" in done.stdout
+
+
 def test_json_logs_hold_our_lines_as_events(shop: Shop, sandbox: Sandbox) -> None:
     done = hook(shop, REFRESH).dbt("--log-format", "json", *ONE, *DS)
     events = [json.loads(line) for line in done.stdout.splitlines()]

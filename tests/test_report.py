@@ -29,7 +29,7 @@ def play(reporter: TextReporter | JsonReporter) -> None:
     reporter.begin([SKIPPED, WRONG, PLANNED])
     reporter.outcome(1, 2, DONE)
     reporter.outcome(2, 2, FAILED)
-    reporter.unsent(PLANNED)
+    reporter.unsent(2, PLANNED)
     reporter.end(count([DONE, FAILED, PLANNED]))
     reporter.error("broken")
 
@@ -71,6 +71,28 @@ def test_quiet_says_nothing_when_all_is_well(capsys: Captured) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+def test_each_delivery_is_counted_from_its_begin(capsys: Captured) -> None:
+    reporter = TextReporter(Console())
+    for result in (FAILED, DONE):  # as when the hook stands in dbt_project.yml twice
+        reporter.begin([])
+        for number in range(1, 26):
+            reporter.outcome(number, 100, result)
+    assert lines(capsys.readouterr().out)[-1].startswith("25 of 100 done, OK=25 ERROR=0, ")
+
+
+def test_of_long_work_what_is_not_sent_is_told_once_for_each_reason_and_only_once(capsys: Captured) -> None:
+    reporter, reason = TextReporter(Console()), replace(PLANNED, message="not sent: interrupted")
+    for _ in range(2):
+        reporter.begin([])
+        for _ in range(150):
+            reporter.unsent(151, reason)
+        reporter.unsent(151, replace(PLANNED, message="no answer"))
+        reporter.end(count([PLANNED]))
+    told = lines(capsys.readouterr().out)
+    assert told[: len(told) // 2] == told[len(told) // 2 :]
+    assert told[:2] == ["NOT SENT 150 refreshes: not sent: interrupted", "NOT SENT 1 refresh: no answer"]
+
+
 @pytest.mark.parametrize("reporter", [TextReporter, JsonReporter])
 def test_results_leave_stdout_to_the_artifact(reporter: Any, capsys: Captured) -> None:  # noqa: ANN401
     play(reporter(Console(results_to_stderr=True)))
@@ -110,7 +132,7 @@ def test_control_characters_reach_no_terminal(field: str, reporter: Any, capsys:
     told = reporter(Console())
     told.begin([replace(odd, status=Status.SKIPPED, partition=None)])
     told.outcome(1, 1, odd)
-    told.unsent(replace(odd, status=Status.PLANNED))
+    told.unsent(1, replace(odd, status=Status.PLANNED))
     told.warning("a\x1b[2J\r\nb")
     captured = capsys.readouterr()
     assert all(line.isprintable() for line in [*captured.out.splitlines(), *captured.err.splitlines()])
