@@ -52,7 +52,7 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
 
     A refresh that fails raises nothing: see `exit_code`, `counts` and `document.results` of what is returned. Raises
     ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
-    sent then.
+    sent then. Raises RecordError when the results artifact is gone, or another command's, before it is read again.
     """
     options = options_from_environment(
         project_dir=_text(project_dir),

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from datetime import datetime, timezone, tzinfo
+from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -233,8 +234,7 @@ def _read_bytes(path: Path) -> memoryview:
             size = os.fstat(file.fileno()).st_size
             if size >= MAX_BYTES:
                 raise ArtifactError(f"is larger than {MAX_BYTES >> 20} MiB and is not read", where=str(path))
-            memory = _memory(size)
-            data = memory[: file.readinto(memory)]
+            data = _filled(_memory(size), file)
     except FileNotFoundError:
         raise ArtifactError(
             "there is no such file",
@@ -246,6 +246,14 @@ def _read_bytes(path: Path) -> memoryview:
     if re.fullmatch(rb"\s*", data):
         raise ArtifactError("is empty", where=str(path), hint=_STOPPED)
     return data
+
+
+def _filled(memory: memoryview, file: FileIO) -> memoryview:
+    """The file in this memory. A network's file system may give it in parts."""
+    end = 0
+    while part := file.readinto(memory[end:]):
+        end += part
+    return memory[:end]
 
 
 def _memory(size: int) -> memoryview:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from msgspec.structs import replace
+
 from dbt_anymetrics.engine import Caller, Delivering, Ending, deliver
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.lock import locked
@@ -71,7 +73,7 @@ def _unsent(document: Document, reporter: Reporter) -> Ending:
     if document.results:
         reporter.begin(document.results)
         reporter.end(counts)
-    return Ending(counts, 0, lambda: document)
+    return Ending(counts, 0, lambda: replace(document, results=list(document.results)))
 
 
 def _again(result: Result) -> Result:

@@ -74,6 +74,7 @@ class _Signal(Enum):
     """What comes from the threads beside results."""
 
     ENDED = "a thread has no more to do"
+    STOPPED = "no more is to be started"
     ABANDONED = "nobody waits any longer"
 
 
@@ -110,27 +111,39 @@ class Delivery:
         self._room = threading.Semaphore(2 * threads)
 
     def stop(self) -> None:
-        """Start no more. May be called from a signal handler."""
-        self._stop.set()
+        """Start no more. May be called from a signal handler, which must not touch the event itself."""
+        self._done.put(_Signal.STOPPED)
 
     def abandon(self) -> None:
         """Wait for no more answers. May be called from a signal handler."""
         self._done.put(_Signal.ABANDONED)
 
     def __iter__(self) -> Iterator[Result]:
-        for number in range(self._workers):
-            # Daemons: who abandons them must be able to end the process while one still waits for its answer.
-            threading.Thread(target=self._work, name=f"anymetrics-{number}", daemon=True).start()
-        running = self._workers
         try:
+            running = self._start()
             while running and (done := self._next()) is not _Signal.ABANDONED:
                 if done is _Signal.ENDED:
                     running -= 1
+                elif done is _Signal.STOPPED:
+                    self._stop.set()
                 else:
                     yield self._settled(*done)
         finally:
             self._stop.set()
             self._room.release(self._workers or 1)
+
+    def _start(self) -> int:
+        """Start the threads, and return how many there are."""
+        for number in range(self._workers):
+            # Daemons: who abandons them must be able to end the process while one still waits for its answer.
+            thread = threading.Thread(target=self._work, name=f"anymetrics-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system allows no more
+                if not number:
+                    raise
+                return number
+        return self._workers
 
     def left(self) -> Iterator[Result]:
         """After the end: what was planned and has no result, those under way first, with the reason."""

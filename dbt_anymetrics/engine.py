@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +18,7 @@ from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.interrupt import stoppable
 from dbt_anymetrics.record import Document, Record
 from dbt_anymetrics.report import Reporter
-from dbt_anymetrics.result import Counts, Result, Results, Status, count
+from dbt_anymetrics.result import Counts, Result, Results, Status, statuses
 
 
 class Caller(Protocol):
@@ -78,7 +80,7 @@ def deliver(
         with closing(caller):
             exit_code = _send(planned, caller, delivering, recording, reporter)
     ended = Results(lambda: chain(others, recording))
-    counts = count(ended)
+    counts = Counts.of(statuses(others) + recording.statuses)
     read = recording.finish(Document.of(args, Results(lambda: chain(kept, ended)), invocation_id))
     reporter.end(counts)
     return Ending(counts, exit_code or int(recording.broken or not counts.all_well), read)
@@ -112,12 +114,14 @@ class _Recording:
         self.broken = False
         self._record = record
         self._reporter = reporter
+        self.statuses: Counter[Status] = Counter()
         self._unwritten: list[Result] = []
 
     def begin(self, document: Document) -> None:
         self._try(lambda: self._record.begin(document))
 
     def add(self, result: Result) -> None:
+        self.statuses[result.status] += 1
         if not self._try(lambda: self._record.add(result)):
             self._unwritten.append(result)
 
@@ -128,9 +132,13 @@ class _Recording:
     def finish(self, document: Document) -> Callable[[], Document]:
         """Write the end of it, and return what reads all of it again."""
         if self._try(lambda: self._record.finish(document)):
-            return self._record.reread
-        whole = replace(document, results=list(document.results))
-        self._record.close()
+            return lambda: self._record.reread(document)
+        try:
+            whole = replace(document, results=list(document.results))
+        except RecordError as error:
+            return partial(_fail, error)
+        finally:
+            self._record.close()
         return lambda: whole
 
     def _try(self, write: Callable[[], None]) -> bool:
@@ -142,3 +150,7 @@ class _Recording:
                 self.broken = True
                 self._reporter.error(str(error))
         return not self.broken
+
+
+def _fail(error: RecordError) -> NoReturn:
+    raise error

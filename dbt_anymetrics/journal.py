@@ -28,7 +28,7 @@ class Journal:
 
     def __init__(self, path: Path, generated_at: datetime) -> None:
         self._path = path
-        path.write_bytes(b"")
+        path.unlink(missing_ok=True)  # where locks do not work, another command may still write to it
         self._file = path.open("a+b", buffering=0)
         self._append(_Head(generated_at))
 

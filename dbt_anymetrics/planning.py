@@ -101,9 +101,16 @@ def show_plan(options: Options, reporter: Reporter) -> int:
 
 
 def print_document(document: Document) -> None:
-    """Print an artifact, and nothing else, to stdout."""
-    sys.stdout.buffer.writelines(document.pieces())
-    sys.stdout.flush()
+    """Print an artifact, and nothing else, to stdout. Raises RecordError when that cannot be written to."""
+    if sys.stdout is None:  # closed before the start
+        return
+    try:
+        sys.stdout.buffer.writelines(document.pieces())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RecordError(f"cannot be written ({error.strerror})", where="stdout") from None
 
 
 def _read(record: Record, reporter: Reporter) -> Document | None:

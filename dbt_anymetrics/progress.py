@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TextIO
 
@@ -87,16 +88,21 @@ class Bar:
         """Show the progress, unless that was done a moment ago."""
         if not self.visible or self._clock() < self._due:
             return
-        click.echo(f"{_ERASE}{_fitted(progress, _columns() - 1)}", nl=False, err=True)
         self._drawn = True
+        _write(f"{_ERASE}{_fitted(progress, _columns() - 1)}")
         self._due = self._clock() + _PAUSE
 
     def erase(self) -> None:
         """Make room for an ordinary line."""
         if self._drawn:
-            click.echo(_ERASE, nl=False, err=True)
             self._drawn = False
+            _write(_ERASE)
             self._due = self._clock() + self._room
+
+
+def _write(text: str) -> None:
+    with suppress(OSError):  # the terminal is gone; the work goes on
+        click.echo(text, nl=False, err=True)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

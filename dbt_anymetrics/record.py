@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,11 @@ class Record:
         results = [newer.get(_identity(result), result) for result in document.results]
         return msgspec.structs.replace(document, results=results)
 
-    def reread(self) -> Document:
-        """The artifact that was just written. Raises RecordError when it is gone."""
+    def reread(self, written: Document) -> Document:
+        """The artifact that was just written. Raises RecordError when it is gone, or another command's."""
         document = self.read()
-        if document is None:
-            raise RecordError("is gone", where=str(self.path))
+        if document is None or document.metadata != written.metadata:
+            raise RecordError("is gone, or another command's by now", where=str(self.path))
         return document
 
     def begin(self, document: Document) -> None:
@@ -114,10 +115,11 @@ class Record:
         """Write the end of it; the journal is no longer needed. Raises RecordError."""
         try:
             self._replace(document)
-            if self._journal:
-                self._journal.remove()
         except OSError as error:
             raise self._unwritable(error) from None
+        if self._journal:
+            with suppress(OSError):  # one that stays behind is of an older artifact, and nobody reads it
+                self._journal.remove()
 
     def close(self) -> None:
         """Leave it as it is; what was added stays in the journal."""

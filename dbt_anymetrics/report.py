@@ -97,7 +97,7 @@ class Console:
             return
         self._bar.erase()
         stamp = f"{datetime.now().astimezone():%H:%M:%S}  " if self._stamped else ""
-        with suppress(BrokenPipeError):  # whoever read the lines is gone; the work goes on
+        with suppress(OSError):  # whoever read the lines is gone, or their disk is full; the work goes on
             click.echo(f"{stamp}{line}", err=err)
 
 

@@ -40,7 +40,7 @@ class Result(Struct, frozen=True, kw_only=True, gc=False):
     """One node and date: planned, then sent or not, and why.
 
     `partition` is the date to refresh. What concerns a whole node (a skip, a wrong setting) has no partition.
-    `timing` is there exactly when a request was sent.
+    `timing` is there exactly when a refresh that was sent has ended.
     """
 
     unique_id: str
@@ -90,6 +90,16 @@ class Counts(Struct, frozen=True):
     skip: int
     not_sent: int
 
+    @classmethod
+    def of(cls, by_status: Counter[Status]) -> Counts:
+        """The counts of so many results of each status."""
+        return cls(
+            ok=by_status[Status.SUCCESS],
+            error=by_status[Status.ERROR],
+            skip=by_status[Status.SKIPPED],
+            not_sent=by_status[Status.PLANNED],
+        )
+
     @property
     def total(self) -> int:
         """All of them."""
@@ -106,12 +116,11 @@ class Counts(Struct, frozen=True):
         return f"OK={self.ok} ERROR={self.error} SKIP={self.skip}{waiting} TOTAL={self.total}"
 
 
+def statuses(results: Iterable[Result]) -> Counter[Status]:
+    """How often each status is there."""
+    return Counter(result.status for result in results)
+
+
 def count(results: Iterable[Result]) -> Counts:
     """Count results by status."""
-    by_status = Counter(result.status for result in results)
-    return Counts(
-        ok=by_status[Status.SUCCESS],
-        error=by_status[Status.ERROR],
-        skip=by_status[Status.SKIPPED],
-        not_sent=by_status[Status.PLANNED],
-    )
+    return Counts.of(statuses(results))

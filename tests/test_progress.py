@@ -199,11 +199,21 @@ def test_quiet_writes_nothing(recorded: Shop) -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
-def test_a_closed_stream_stops_nothing(closed: str, recorded: Shop) -> None:
-    done = recorded.run(["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, LONG], {})
+def test_a_closed_stream_stops_nothing(closed: str, output: str, recorded: Shop) -> None:
+    done = recorded.run(["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, LONG, "--output", output], {})
     assert done.returncode == 0
-    assert len(recorded.artifact()["results"]) >= 100
+    assert "Traceback" not in done.stderr
+    assert {result["status"] for result in recorded.artifact()["results"]} <= {"success", "skipped"}
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_log_on_a_full_disk_stops_no_refresh(output: str, recorded: Shop) -> None:
+    done = recorded.run(["sh", "-c", '"$@" >/dev/full', "sh", *COMMAND, LONG, "--output", output], {})
+    assert done.returncode == (output == "json")  # the lines are beside the work, the artifact was asked for
+    assert "Traceback" not in done.stderr
+    assert {result["status"] for result in recorded.artifact()["results"]} <= {"success", "skipped"}
 
 
 # The counting and the drawing themselves, at times of our choice

@@ -15,6 +15,7 @@ import dbt_anymetrics
 from dbt_anymetrics import ArtifactError, UsageError, refresh
 from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import scenario
+from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import DAY, ROOT, Shop
 
 REFRESHES = 29
@@ -45,6 +46,14 @@ def test_it_refreshes_and_tells_what_it_did(project: Path, sandbox: Sandbox) -> 
     assert (outcome.counts.ok, outcome.counts.error) == (1, 0)
     assert [r.partition for r in sandbox.received] == [DAY]
     assert any(result.status is dbt_anymetrics.Status.SUCCESS for result in outcome.document.results)
+
+
+def test_the_outcome_of_a_run_that_built_nothing_has_its_results_as_a_list(tmp_path: Path) -> None:
+    known = manifest_json(node_json("orders", {"anymetrics.datasource": "sr"}))
+    write_artifacts(tmp_path / "target", known, run_json(result_json(), args={"which": "compile"}))
+    (skipped,) = list(refresh(tmp_path).document.results)[:1]
+    assert skipped.status is dbt_anymetrics.Status.SKIPPED
+    assert isinstance(refresh(tmp_path).document.results, list)
 
 
 def test_it_raises_our_errors_and_sends_nothing(project: Path, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -217,6 +217,32 @@ def test_what_was_added_is_there_again_though_its_file_was_removed(tmp_path: Pat
     record.close()
 
 
-def test_an_artifact_that_is_gone_cannot_be_read_again(tmp_path: Path) -> None:
+def test_an_artifact_that_is_gone_or_of_another_command_is_not_read_again(tmp_path: Path) -> None:
+    ours, theirs = (replace(Document.of({}, [done(FIRST)], "i")) for _ in range(2))
     with pytest.raises(RecordError, match="is gone"):
-        Record(tmp_path).reread()
+        Record(tmp_path).reread(ours)
+    Record(tmp_path).finish(ours)
+    assert Record(tmp_path).reread(ours) == ours
+    Record(tmp_path).finish(theirs)
+    with pytest.raises(RecordError, match="another command's"):
+        Record(tmp_path).reread(ours)
+
+
+def test_a_journal_that_cannot_be_removed_harms_no_finished_artifact(tmp_path: Path) -> None:
+    record, document = Record(tmp_path), Document.of({}, [FIRST], "i")
+    record.begin(document)
+    (tmp_path / JOURNAL_NAME).unlink()
+    (tmp_path / JOURNAL_NAME).mkdir()
+    record.finish(replace(document, results=[done(FIRST)]))
+    assert read(tmp_path) == [done(FIRST)]
+
+
+def test_where_locks_do_not_work_a_second_command_changes_nothing_of_the_first(tmp_path: Path) -> None:
+    first, second = Record(tmp_path), Record(tmp_path)
+    first.begin(Document.of({}, [FIRST], "i"))
+    first.add(done(FIRST))
+    second.begin(Document.of({}, [SECOND], "i"))
+    second.add(done(SECOND))
+    assert (list(first.added()), list(second.added())) == ([done(FIRST)], [done(SECOND)])
+    first.close()
+    second.close()
