@@ -17,9 +17,6 @@ from benchmarks.peers import ROOT
 
 Json = dict[str, Any]
 
-NODE_BYTES = 4750
-"""What a node weighs on average."""
-
 DATASOURCE = "starrocks"
 
 _RECORDED = ROOT / "tests" / "artifacts" / "1.11"

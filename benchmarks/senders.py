@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from benchmarks.measure import print_usage
+from benchmarks.server import HEADERS, connected_to
 from dbt_anymetrics.client import Client
 from dbt_anymetrics.connection import connection
 from dbt_anymetrics.engine import Delivering, deliver
@@ -24,15 +25,13 @@ from dbt_anymetrics.result import Result, Results, Status
 
 _FIRST = date(2024, 1, 1)
 
-_HEADERS = {"tenant-id": "tn_1", "auth-type": "APIKEY", "auth-value": "0123456789abcdef"}
-
 _TRIGGER = "/anymetrics/api/v1/scheduler/task/trigger"
 
 
 def dbt_anymetrics(url: str, refreshes: int, threads: int) -> object:
     """As the command does: delivered, recorded and reported (to a console that is quiet)."""
-    secret = {"ANYMETRICS_AUTH_VALUE": _HEADERS["auth-value"]}
-    to = connection(url=url, tenant_id=_HEADERS["tenant-id"], auth_type=_HEADERS["auth-type"], environment=secret)
+    environment = connected_to(url)
+    to = connection(url=url, tenant_id=HEADERS["tenant-id"], auth_type=HEADERS["auth-type"], environment=environment)
     planned = Results(
         lambda: (
             Result(unique_id="model.shop.orders", table_name=name, partition=day, status=Status.PLANNED)
@@ -67,8 +66,8 @@ def session(url: str, refreshes: int, _threads: int) -> object:
 
 def _loop(call: Callable[..., requests.Response], url: str, refreshes: int) -> object:
     for name, day in _refreshes(refreshes):
-        body = {"tableName": name, "tenantId": _HEADERS["tenant-id"], "tablePartition": day.isoformat()}
-        answer: Any = call(url + _TRIGGER, json=body, headers=_HEADERS, timeout=30).json()
+        body = {"tableName": name, "tenantId": HEADERS["tenant-id"], "tablePartition": day.isoformat()}
+        answer: Any = call(url + _TRIGGER, json=body, headers=HEADERS, timeout=30).json()
         if not answer["success"]:
             raise RuntimeError(answer)
     return True

@@ -18,6 +18,10 @@ _BODY = b'{"data":true,"success":true,"code":"200","errorMsg":null,"detailErrorM
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 
 
+HEADERS = {"tenant-id": "tn_1", "auth-type": "APIKEY", "auth-value": "0123456789abcdef"}
+"""What a request to the server names itself with; any other would do."""
+
+
 @contextmanager
 def serving(latency: float) -> Iterator[str]:
     """A server in a process of its own, whose address is given."""
@@ -32,12 +36,8 @@ def serving(latency: float) -> Iterator[str]:
 
 def connected_to(url: str) -> dict[str, str]:
     """The environment of a command that sends to this address."""
-    return ENVIRONMENT | {
-        "ANYMETRICS_URL": url,
-        "ANYMETRICS_TENANT_ID": "tn_1",
-        "ANYMETRICS_AUTH_TYPE": "APIKEY",
-        "ANYMETRICS_AUTH_VALUE": "0123456789abcdef",
-    }
+    named = {f"ANYMETRICS_{name.upper().replace('-', '_')}": value for name, value in HEADERS.items()}
+    return {**ENVIRONMENT, "ANYMETRICS_URL": url, **named}
 
 
 async def _serve(latency: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
@@ -12,8 +12,6 @@ from dbt_anymetrics import __version__
 from dbt_anymetrics.defaults import AUTH_TYPES, MAX_THREADS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError
 from dbt_anymetrics.text import one_line
-
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -105,7 +103,7 @@ _PLAN = [
     click.Option(["--force"], is_flag=True, help="Send again what was already refreshed for this dbt run."),
 ]
 
-_CONNECTION = [
+_SENDING = [
     click.Option(["--url"], envvar="ANYMETRICS_URL", show_envvar=True, help="AnyMetrics' base address."),
     click.Option(
         ["--tenant-id"],
@@ -133,10 +131,6 @@ _CONNECTION = [
         metavar="FILE",
         help="Certificates to trust, for a private authority.",
     ),
-]
-
-_SENDING = [
-    *_CONNECTION,
     click.Option(
         ["--threads"],
         type=click.IntRange(1, MAX_THREADS),

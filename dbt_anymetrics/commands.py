@@ -21,8 +21,8 @@ _OPEN = (Status.ERROR, Status.PLANNED)
 
 def refresh(options: Options, reporter: Reporter) -> Ending:
     """Plan, send, record. Raises UsageError when nothing could be sent."""
-    if _is_switched_off(reporter):
-        return _unsent(Document.of(options.recorded(), [], None), reporter)
+    if switched_off := _switched_off(options, reporter):
+        return switched_off
     inputs = inputs_of(options, reporter)
     with locked(inputs.folder):
         plan = make_plan(options, inputs, reporter)
@@ -39,8 +39,8 @@ def refresh(options: Options, reporter: Reporter) -> Ending:
 
 def retry(options: Options, reporter: Reporter) -> Ending:
     """Send again what the record says failed or was not sent. Raises UsageError when there is no record."""
-    if _is_switched_off(reporter):
-        return _unsent(Document.of(options.recorded(), [], None), reporter)
+    if switched_off := _switched_off(options, reporter):
+        return switched_off
     folder = options.project().target
     with locked(folder):
         record = Record(folder)
@@ -60,11 +60,11 @@ def retry(options: Options, reporter: Reporter) -> Ending:
         return _deliver(plan, record, reporter)
 
 
-def _is_switched_off(reporter: Reporter) -> bool:
+def _switched_off(options: Options, reporter: Reporter) -> Ending | None:
     if is_enabled():
-        return False
+        return None
     reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
-    return True
+    return _unsent(Document.of(options.recorded(), [], None), reporter)
 
 
 def _unsent(document: Document, reporter: Reporter) -> Ending:

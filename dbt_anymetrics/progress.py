@@ -12,8 +12,7 @@ from typing import TextIO
 
 import click
 
-LONG = 100
-"""Refreshes from which on work is long: those that succeed are counted then, and have no line each."""
+_LONG = 100
 
 _LINES = 20
 """Lines that a log gets for long work, whatever its size."""
@@ -33,6 +32,11 @@ _ERASE = "\r\x1b[K"
 Clock = Callable[[], float]
 
 
+def is_long(total: int) -> bool:
+    """Whether so many refreshes are long work: those that succeed are counted then, and have no line each."""
+    return total >= _LONG
+
+
 class Progress:
     """What is done of the work that begins now, how fast, and how long the rest takes at that pace."""
 
@@ -48,11 +52,6 @@ class Progress:
         self.done = done
         self.total = total
         self._errors += not ok
-
-    @property
-    def is_long(self) -> bool:
-        """Whether the work is long."""
-        return self.total >= LONG
 
     @property
     def is_due(self) -> bool:

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from dbt_anymetrics.plan import WRONG_SETTINGS
-from dbt_anymetrics.progress import LONG, Bar, Progress, is_terminal
+from dbt_anymetrics.progress import Bar, Progress, is_long, is_terminal
 from dbt_anymetrics.result import Counts, Result, Status, count
 from dbt_anymetrics.text import one_line
 
@@ -151,14 +151,14 @@ class TextReporter:
         """One refresh: its line, unless it is one of many that succeed, and how far the work has come."""
         ok = result.status is Status.SUCCESS
         self._progress.count(number, total, ok=ok)
-        if not (ok and self._progress.is_long):
+        if not (ok and is_long(total)):
             self._refresh(number, total, result)
-        if self._progress.is_long:
+        if is_long(total):
             self._output.progress(self._progress)
 
     def unsent(self, total: int, result: Result) -> None:
         """One refresh that was not sent, and why; of long work, a reason that many share is told once, at the end."""
-        if total >= LONG:
+        if is_long(total):
             self._unsent[result.message or ""] += 1
         else:
             self._line(result, describe(result), result.message)

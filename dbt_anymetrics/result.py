@@ -78,6 +78,10 @@ class Results(Collection[Result]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def __bool__(self) -> bool:
+        # Without it, Python would count them all.
+        return any(True for _ in self)
+
     def __contains__(self, result: object) -> bool:
         return any(each == result for each in self)
 
