@@ -13,6 +13,8 @@ from dbt_anymetrics.defaults import AUTH_TYPES, MAX_THREADS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError
 from dbt_anymetrics.text import one_line
 
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -63,59 +65,59 @@ class _Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 # Options that several commands have.
 
 _PROJECT = [
-    click.Option(["--project-dir"], metavar="DIR", help="The dbt project's folder, found as dbt finds it."),
-    click.Option(["--target-path"], metavar="DIR", help="dbt's target folder, found as dbt finds it."),
+    click.option("--project-dir", metavar="DIR", help="The dbt project's folder, found as dbt finds it."),
+    click.option("--target-path", metavar="DIR", help="dbt's target folder, found as dbt finds it."),
 ]
 
 _ARTIFACT = [
     *_PROJECT,
-    click.Option(["--manifest"], type=_PATH, help="The manifest.json to read, instead of the target folder's."),
-    click.Option(
-        ["--run-results"], type=_PATH, multiple=True, help="A run_results.json to read, instead of the target folder's."
+    click.option("--manifest", type=_PATH, help="The manifest.json to read, instead of the target folder's."),
+    click.option(
+        "--run-results", type=_PATH, multiple=True, help="A run_results.json to read, instead of the target folder's."
     ),
 ]
 
 _PLAN = [
-    click.Option(
-        ["--datasource"],
+    click.option(
+        "--datasource",
         envvar="ANYMETRICS_DATASOURCE",
         show_envvar=True,
         help="For models without anymetrics.datasource.",
     ),
-    click.Option(
-        ["--run-date"],
+    click.option(
+        "--run-date",
         envvar="ANYMETRICS_RUN_DATE",
         show_envvar=True,
         metavar="DATE",
         help="The run's own date, yyyy-MM-dd. [default: the date on which the dbt run started]",
     ),
-    click.Option(
-        ["--timezone"],
+    click.option(
+        "--timezone",
         envvar="ANYMETRICS_TIMEZONE",
         show_envvar=True,
         default="UTC",
         show_default=True,
         help="IANA name of the zone in which the run's start has its date.",
     ),
-    click.Option(["--partition"], metavar="DATES", help="Refresh these dates for every model: a date, range or list."),
-    click.Option(["--vars"], type=_Vars(), metavar="YAML", help="Vars for templates in partitions."),
-    click.Option(["-m", "--model", "models"], multiple=True, metavar="GLOB", help="Only nodes whose name matches."),
-    click.Option(["--force"], is_flag=True, help="Send again what was already refreshed for this dbt run."),
+    click.option("--partition", metavar="DATES", help="Refresh these dates for every model: a date, range or list."),
+    click.option("--vars", type=_Vars(), metavar="YAML", help="Vars for templates in partitions."),
+    click.option("-m", "--model", "models", multiple=True, metavar="GLOB", help="Only nodes whose name matches."),
+    click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 ]
 
 _SENDING = [
-    click.Option(["--url"], envvar="ANYMETRICS_URL", show_envvar=True, help="AnyMetrics' base address."),
-    click.Option(
-        ["--tenant-id"],
+    click.option("--url", envvar="ANYMETRICS_URL", show_envvar=True, help="AnyMetrics' base address."),
+    click.option(
+        "--tenant-id",
         envvar="ANYMETRICS_TENANT_ID",
         show_envvar=True,
         help="Shown in AnyMetrics under Metric Applications > API Integration.",
     ),
-    click.Option(
-        ["--auth-type"], envvar="ANYMETRICS_AUTH_TYPE", show_envvar=True, help=f"One of {', '.join(AUTH_TYPES)}."
+    click.option(
+        "--auth-type", envvar="ANYMETRICS_AUTH_TYPE", show_envvar=True, help=f"One of {', '.join(AUTH_TYPES)}."
     ),
-    click.Option(
-        ["--timeout"],
+    click.option(
+        "--timeout",
         type=float,
         envvar="ANYMETRICS_TIMEOUT",
         show_envvar=True,
@@ -124,15 +126,15 @@ _SENDING = [
         metavar="SECONDS",
         help="How long to wait for a connection, and for each answer.",
     ),
-    click.Option(
-        ["--ca-bundle"],
+    click.option(
+        "--ca-bundle",
         envvar="ANYMETRICS_CA_BUNDLE",
         show_envvar=True,
         metavar="FILE",
         help="Certificates to trust, for a private authority.",
     ),
-    click.Option(
-        ["--threads"],
+    click.option(
+        "--threads",
         type=click.IntRange(1, MAX_THREADS),
         envvar="ANYMETRICS_THREADS",
         show_envvar=True,
@@ -140,26 +142,37 @@ _SENDING = [
         show_default=True,
         help="Refreshes under way at once.",
     ),
-    click.Option(["--fail-fast"], is_flag=True, help="Send nothing more after the first refresh that fails."),
+    click.option("--fail-fast", is_flag=True, help="Send nothing more after the first refresh that fails."),
 ]
 
 _OUTPUT = [
-    click.Option(
-        ["--output"],
+    click.option(
+        "--output",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
         help="json: the results artifact on stdout, and nothing else there.",
     ),
-    click.Option(
-        ["--log-format"],
+    click.option(
+        "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
         help="json: one object a line.",
     ),
-    click.Option(["--quiet"], is_flag=True, help="Say only what went wrong."),
+    click.option("--quiet", is_flag=True, help="Say only what went wrong."),
 ]
+
+
+def _options(*options: _Decorator) -> _Decorator:
+    """Give a command several options at once, in this order; click 8.0 takes no `params=`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.group(
@@ -173,7 +186,8 @@ def main() -> None:
     """Refresh in AnyMetrics what a dbt run rebuilt."""
 
 
-@main.command(params=[*_ARTIFACT, *_PLAN, *_SENDING, *_OUTPUT])
+@main.command()
+@_options(*_ARTIFACT, *_PLAN, *_SENDING, *_OUTPUT)
 def refresh(**options: Any) -> None:  # noqa: ANN401
     """Refresh the tables and dates of the last dbt run.
 
@@ -184,7 +198,8 @@ def refresh(**options: Any) -> None:  # noqa: ANN401
     _run(run, options)
 
 
-@main.command(params=[*_ARTIFACT, *_PLAN, *_OUTPUT])
+@main.command()
+@_options(*_ARTIFACT, *_PLAN, *_OUTPUT)
 def plan(**options: Any) -> None:  # noqa: ANN401
     """Show what refresh would do; needs no connection and sends nothing."""
     from dbt_anymetrics.planning import reporter_for, show_plan  # noqa: PLC0415
@@ -210,7 +225,8 @@ def around(arguments: tuple[str, ...]) -> None:
     _exit(run(arguments))
 
 
-@main.command(params=[*_PROJECT, *_SENDING, *_OUTPUT])
+@main.command()
+@_options(*_PROJECT, *_SENDING, *_OUTPUT)
 def retry(**options: Any) -> None:  # noqa: ANN401
     """Send again what failed, or was not sent, the last time."""
     from dbt_anymetrics.commands import retry as run  # noqa: PLC0415
@@ -218,7 +234,8 @@ def retry(**options: Any) -> None:  # noqa: ANN401
     _run(run, options)
 
 
-@main.command(params=[*_ARTIFACT, *_PLAN, *_SENDING])
+@main.command()
+@_options(*_ARTIFACT, *_PLAN, *_SENDING)
 @click.pass_context
 def debug(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Show every setting and where it comes from, and try the connection."""
