@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from dbt_anymetrics.errors import ArtifactError, NodeError
+from dbt_anymetrics.files import open_regular
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -228,13 +229,8 @@ def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
 
 def _read_bytes(path: Path) -> memoryview:
     try:
-        if path.exists() and not path.is_file():
-            raise ArtifactError("is not a file", where=str(path))
-        with path.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size >= MAX_BYTES:
-                raise ArtifactError(f"is larger than {MAX_BYTES >> 20} MiB and is not read", where=str(path))
-            data = _filled(_memory(size), file)
+        with open_regular(path, MAX_BYTES, links=True) as file:
+            data = _filled(_memory(os.fstat(file.fileno()).st_size), file)
     except FileNotFoundError:
         raise ArtifactError(
             "there is no such file",

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.files import read_regular
 
 PROJECT_FILE = "dbt_project.yml"
+_MAX_BYTES = 1 << 24
 _PROJECT_DIR_VARIABLES = ("DBT_ENGINE_PROJECT_DIR", "DBT_PROJECT_DIR")
 _TARGET_PATH_VARIABLES = ("DBT_ENGINE_TARGET_PATH", "DBT_TARGET_PATH")
 
@@ -52,9 +54,10 @@ class Project:
     @cached_property
     def _text(self) -> str:
         try:
-            return (self.folder / PROJECT_FILE).read_text(encoding="utf-8", errors="replace")
+            content = read_regular(self.folder / PROJECT_FILE, _MAX_BYTES, links=True)
         except OSError:
             return ""
+        return content.decode("utf-8", errors="replace")
 
     def _configured_target(self) -> str | None:
         # YAML is loaded only where the deprecated key is there at all: it doubles the time this program takes to start.

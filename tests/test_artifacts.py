@@ -127,7 +127,7 @@ def test_a_file_that_is_too_large_is_not_read(read: Reader, tmp_path: Path) -> N
 
 @READERS
 def test_a_folder_is_not_read(read: Reader, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="is not a file"):
+    with pytest.raises(ArtifactError, match="not a regular file"):
         read(tmp_path)
 
 

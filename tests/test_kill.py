@@ -200,8 +200,8 @@ left, folder = int(sys.argv.pop(1)), os.path.realpath(sys.argv.pop(1))
 
 def before(event, arguments):
     global left
-    writes = event in ("os.rename", "os.remove") or (event == "open" and arguments[1] and arguments[1][0] in "wax")
-    if writes and os.path.realpath(os.fspath(arguments[0])).startswith(folder):
+    opens = event == "open" and not isinstance(arguments[0], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if (opens or event in ("os.rename", "os.remove")) and os.path.realpath(os.fspath(arguments[0])).startswith(folder):
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
