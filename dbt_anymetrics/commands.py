@@ -11,9 +11,9 @@ from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.lock import locked
 from dbt_anymetrics.memory import is_unfinished
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
+from dbt_anymetrics.output.text import Reporter
 from dbt_anymetrics.planning import Plan, as_hooked, inputs_of, make_plan
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import Reporter
 from dbt_anymetrics.result import Result, Status, count
 
 _OPEN = (Status.ERROR, Status.PLANNED)

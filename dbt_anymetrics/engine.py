@@ -16,8 +16,8 @@ from dbt_anymetrics.answer import Answer
 from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.interrupt import stoppable
+from dbt_anymetrics.output.text import Reporter
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import Reporter
 from dbt_anymetrics.result import Counts, Result, Results, Status, statuses
 
 

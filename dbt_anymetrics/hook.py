@@ -15,8 +15,8 @@ from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
-from dbt_anymetrics.progress import Progress
-from dbt_anymetrics.report import Level, TextReporter
+from dbt_anymetrics.output.progress import Progress
+from dbt_anymetrics.output.text import Level, TextReporter
 
 try:
     from dbt_common.events.base_types import EventLevel

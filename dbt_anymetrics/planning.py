@@ -14,9 +14,9 @@ from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.inputs import Inputs, read_inputs
 from dbt_anymetrics.memory import carried, recall, unfinished
 from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.text import Console, JsonReporter, Reporter, TextReporter, plan_lines
 from dbt_anymetrics.plan import NOT_SELECTED, plan
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import Console, JsonReporter, Reporter, TextReporter, plan_lines
 from dbt_anymetrics.result import Result, Status
 
 

@@ -20,10 +20,10 @@ import pytest
 
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, RecordError
 from dbt_anymetrics.inputs import read_inputs
+from dbt_anymetrics.output.text import plan_lines
 from dbt_anymetrics.plan import plan
 from dbt_anymetrics.project import Project
 from dbt_anymetrics.record import FILE_NAME, JOURNAL_NAME, Document, Record
-from dbt_anymetrics.report import plan_lines
 from dbt_anymetrics.result import Result, Status, count
 from tests.artifacts import SCENARIOS, VERSIONS, scenario
 from tests.builders import (

@@ -26,8 +26,8 @@ from dbt_anymetrics.client import Client
 from dbt_anymetrics.connection import connection
 from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.engine import Delivering, deliver
+from dbt_anymetrics.output.text import Console, TextReporter
 from dbt_anymetrics.record import JOURNAL_NAME, Record
-from dbt_anymetrics.report import Console, TextReporter
 from dbt_anymetrics.result import Result, Status
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario

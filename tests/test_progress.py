@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.progress import Bar, Progress
+from dbt_anymetrics.output.progress import Bar, Progress
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.shop import Shop

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dbt_anymetrics.report import Console, JsonReporter, TextReporter, plan_lines
+from dbt_anymetrics.output.text import Console, JsonReporter, TextReporter, plan_lines
 from dbt_anymetrics.result import Result, Status, Timing, count
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 import click
 import msgspec
 
+from dbt_anymetrics.output.progress import Bar, Progress, is_long, is_terminal
 from dbt_anymetrics.plan import WRONG_SETTINGS
-from dbt_anymetrics.progress import Bar, Progress, is_long, is_terminal
 from dbt_anymetrics.result import Counts, Result, Status, count
 from dbt_anymetrics.text import one_line
 
