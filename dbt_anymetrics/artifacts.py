@@ -45,6 +45,7 @@ class Config(Struct, gc=False, kw_only=True):
     meta: Raw = _NO_META
     materialized: str | None = None
     batch_size: Any = None
+    incremental_strategy: Any = None
     full_refresh: Any = None
     catalog: Any = None
 
@@ -71,6 +72,11 @@ class Node(Struct, gc=False, kw_only=True):
     def materialized(self) -> str:
         """How dbt builds the node: table, view, incremental, ephemeral, seed, snapshot or a custom one."""
         return (self.config and self.config.materialized) or self.resource_type
+
+    @property
+    def is_microbatch(self) -> bool:
+        """Whether dbt builds the node batch by batch."""
+        return bool(self.config and self.config.incremental_strategy == "microbatch")
 
     def detach(self) -> None:
         """Take the meta out of the bytes of the whole manifest, which it would keep in memory, where it is needed."""
@@ -132,6 +138,8 @@ class Args(Struct, gc=False):
     full_refresh: Any = None
     empty: Any = None
     sample: Any = None
+    event_time_start: Any = None
+    event_time_end: Any = None
     other: dict[str, Any] = msgspec.field(name="__other__", default_factory=dict)
 
 

@@ -20,6 +20,9 @@ SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VAL
 
 API_PATH = "/anymetrics/api/v1"
 
+PRIVATE_MARKS = "@?#"
+"""An address with one of these may hold a password or a token, and is not shown."""
+
 _URL = "--url / ANYMETRICS_URL"
 _EXAMPLE = "Give the base address of AnyMetrics, for example https://anymetrics.example.com or http://10.0.0.8:8083"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -119,7 +122,7 @@ def base_address(url: str | None) -> str:
     url = (url or "").strip()
     if not url:
         raise UsageError("is not set", where=_URL, hint=_EXAMPLE)
-    if any(mark in url for mark in "@?#"):
+    if any(mark in url for mark in PRIVATE_MARKS):
         what = "has a user name, password, query or fragment, and is not shown because these may be secret"
         raise UsageError(what, where=_URL, hint=_EXAMPLE)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -11,12 +12,13 @@ from msgspec import Struct
 
 from dbt_anymetrics.artifacts import read_run_results
 from dbt_anymetrics.commands import refresh
-from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.progress import Progress
-from dbt_anymetrics.output.text import Level, TextReporter
+from dbt_anymetrics.output.reporter import Level
+from dbt_anymetrics.output.text import TextReporter
+from dbt_anymetrics.parameters import from_environment
 
 try:
     from dbt_common.events.base_types import EventLevel
@@ -52,6 +54,10 @@ class DbtOutput:
         # Never as a warning of dbt's: with --warn-error it would end the command.
         at = EventLevel.ERROR if level == "error" else EventLevel.INFO
         fire_event(Note(msg=line if self._colours else click.unstyle(line)), level=at)
+
+    def columns(self) -> int:
+        """As many as a line may want: dbt cuts none."""
+        return sys.maxsize
 
     def progress(self, progress: Progress) -> None:
         """Tell of it in a line now and then: the terminal is dbt's."""
@@ -95,7 +101,8 @@ def _request(text: str) -> Request:
 
 
 def _options(request: Request, flags: Any) -> Options:  # noqa: ANN401
-    return options_from_environment(
+    return from_environment(
+        command="hook",
         project_dir=_text(flags.PROJECT_DIR),
         target_path=_text(flags.TARGET_PATH),
         hook_run_date=request.run_date,

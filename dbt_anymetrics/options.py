@@ -45,6 +45,8 @@ class Options(Struct, frozen=True, kw_only=True):
     vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
     models: Sequence[str] = ()
     force: bool = False
+    every: bool = False
+    command: str = "refresh"
 
     url: str | None = None
     tenant_id: str | None = None
@@ -78,6 +80,10 @@ class Options(Struct, frozen=True, kw_only=True):
             models=tuple(self.models),
             vars=self.vars,
         )
+
+    def check(self) -> None:
+        """Refuse at once what no command can work with, whatever it would do first. Raises UsageError."""
+        _ = self.address
 
     @property
     def address(self) -> str | None:

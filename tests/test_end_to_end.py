@@ -19,7 +19,7 @@ def test_a_build_refreshes_each_rebuilt_table_and_date_once(shop: Shop, sandbox:
     assert len(sent(sandbox)) == len(BUILD)
     assert done.stderr == ""
     assert "SKIP model.shop.returned_orders: switched off by anymetrics.enabled: false" in done.stdout
-    assert f"Done. OK={len(BUILD)} ERROR=0 SKIP=1 TOTAL={len(BUILD) + 1}" in done.stdout
+    assert f"AnyMetrics: Done. OK={len(BUILD)} ERROR=0 SKIP=1 TOTAL={len(BUILD) + 1}" in done.stdout
 
 
 def test_the_plan_is_what_refresh_does(shop: Shop, sandbox: Sandbox) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, RecordError
 from dbt_anymetrics.inputs import read_inputs
-from dbt_anymetrics.output.text import plan_lines
+from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.plan import plan
 from dbt_anymetrics.project import Project
 from dbt_anymetrics.record import FILE_NAME, JOURNAL_NAME, Document, Record

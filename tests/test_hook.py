@@ -33,7 +33,7 @@ def test_a_build_refreshes_by_itself(shop: Shop, sandbox: Sandbox) -> None:
     assert set(sent(sandbox)) == BUILD
     assert len(sent(sandbox)) == len(BUILD)
     assert f'[anymetrics] refresh after this run: {{"on_error": "warn", "run_date": "{DAY}"}}' in done.stdout
-    assert f"Done. OK={len(BUILD)} ERROR=0 SKIP=1" in done.stdout
+    assert f"AnyMetrics: Done. OK={len(BUILD)} ERROR=0 SKIP=1" in done.stdout
 
 
 def test_without_the_hook_line_nothing_happens(shop: Shop, sandbox: Sandbox) -> None:
@@ -110,13 +110,13 @@ def test_long_work_is_told_of_now_and_then(shop: Shop, sandbox: Sandbox) -> None
     done = hook(shop, "{{ anymetrics.refresh(partition='2024-01-01..2024-04-09') }}").dbt(*ONE)
     assert [f"{n} of 100 done, OK={n} ERROR=0, " in done.stdout for n in (25, 50, 75, 100)] == [True, True, True, False]
     assert " of 100 OK " not in done.stdout
-    assert "Done. OK=100 ERROR=0" in done.stdout
+    assert "AnyMetrics: Done. OK=100 ERROR=0" in done.stdout
 
 
 def test_json_logs_hold_our_lines_as_events(shop: Shop, sandbox: Sandbox) -> None:
     done = hook(shop, REFRESH).dbt("--log-format", "json", *ONE, *DS)
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert any(event["info"]["msg"].startswith("Done. OK=1 ERROR=0") for event in events)
+    assert any(event["info"]["msg"].startswith("AnyMetrics: Done. OK=1 ERROR=0") for event in events)
 
 
 def test_the_target_path_of_the_command_line_counts(shop: Shop, sandbox: Sandbox) -> None:
@@ -159,7 +159,7 @@ def test_arguments_that_mean_nothing_send_nothing(shop: Shop, sandbox: Sandbox, 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        (REFUSED, "fails: Connection refused"),
+        (REFUSED, "connection refused: check that AnyMetrics is running"),
         ({"ANYMETRICS_URL": ""}, "AnyMetrics was not refreshed: --url / ANYMETRICS_URL: is not set"),
         ({"ANYMETRICS_THREADS": "many"}, "AnyMetrics was not refreshed: Invalid value for '--threads'"),
         ({"ANYMETRICS_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),

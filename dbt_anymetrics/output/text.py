@@ -1,117 +1,31 @@
-"""What the user sees while refreshes are sent: dbt-like lines, or JSON events of dbt's form."""
+"""Lines as dbt writes them, for people."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from datetime import date, datetime, timedelta, timezone
-from itertools import groupby
-from typing import Any, Literal, Protocol
+from collections import Counter
+from collections.abc import Iterable
 
 import click
-import msgspec
 
-from dbt_anymetrics.output.progress import Bar, Progress, is_long, is_terminal
-from dbt_anymetrics.plan import WRONG_SETTINGS
-from dbt_anymetrics.result import Counts, Result, Status, count
+from dbt_anymetrics.output.grouping import Group, describe, grouped
+from dbt_anymetrics.output.progress import Progress, is_long
+from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
+from dbt_anymetrics.result import Counts, Result, Status
 from dbt_anymetrics.text import one_line
 
-Level = Literal["info", "warn", "error"]
+_WIDTH = 80
+"""Columns of a line before its answer, as in dbt; fewer on a narrow terminal."""
 
-_WIDTH = 100
+_LONG_WAIT = 5.0
+"""Seconds: a longer wait is told each time, a shorter one once for each reason."""
 
-_MANY = 5
-"""Nodes skipped for one and the same reason that are still listed one by one."""
-
-_LABELS = {
+LABELS = {
     Status.SUCCESS: ("OK", "green"),
     Status.ERROR: ("ERROR", "red"),
     Status.SKIPPED: ("SKIP", "yellow"),
     Status.PLANNED: ("NOT SENT", "yellow"),
+    Status.UNTOUCHED: ("-", "yellow"),
 }
-
-
-class Output(Protocol):
-    """Where lines go."""
-
-    def result(self, line: str, level: Level) -> None:
-        """A line that the user asked for."""
-
-    def log(self, line: str, level: Level) -> None:
-        """A line about the work itself."""
-
-    def progress(self, progress: Progress) -> None:
-        """How far long work has come, after each refresh."""
-
-
-class Reporter(Protocol):
-    """What tells the user, as it happens."""
-
-    def warning(self, text: str) -> None:
-        """Something is odd, and the work goes on."""
-
-    def error(self, text: str) -> None:
-        """Something beside the refreshes went wrong."""
-
-    def begin(self, results: Iterable[Result]) -> None:
-        """What is not sent, before the rest is."""
-
-    def outcome(self, number: int, total: int, result: Result) -> None:
-        """One refresh came to its end; `number` counts from 1."""
-
-    def unsent(self, total: int, result: Result) -> None:
-        """One refresh of so many that was not sent, or whose answer nobody waited for."""
-
-    def end(self, counts: Counts) -> None:
-        """All is done."""
-
-
-class Console:
-    """Results on stdout, or on stderr where stdout holds the artifact; the log on stderr. `quiet` leaves the errors."""
-
-    def __init__(self, *, quiet: bool = False, results_to_stderr: bool = False, stamped: bool = True) -> None:
-        self._quiet = quiet
-        self._results_to_stderr = results_to_stderr
-        self._stamped = stamped
-        self._bar = Bar(hidden=quiet)
-        self._is_watched = self._bar.visible and is_terminal(sys.stderr if results_to_stderr else sys.stdout)
-
-    def result(self, line: str, level: Level) -> None:
-        """Write a line that the user asked for."""
-        self._echo(line, level, err=self._results_to_stderr)
-
-    def log(self, line: str, level: Level) -> None:
-        """Write a line about the work itself."""
-        self._echo(line, level, err=True)
-
-    def progress(self, progress: Progress) -> None:
-        """Draw the bar where somebody watches; where the results go elsewhere, they get a line now and then."""
-        if progress.is_due and not self._is_watched:
-            self.result(str(progress), "info")
-        self._bar.draw(progress)
-
-    def _echo(self, line: str, level: Level, *, err: bool) -> None:
-        if self._quiet and level != "error":
-            return
-        self._bar.erase()
-        stamp = f"{datetime.now().astimezone():%H:%M:%S}  " if self._stamped else ""
-        with suppress(OSError):  # whoever read the lines is gone, or their disk is full; the work goes on
-            click.echo(f"{stamp}{line}", err=err)
-
-
-class _Alike:
-    """How many results share a reason, and the first of them: all of them would fill the memory."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.first: list[Result] = []
-
-    def add(self, result: Result) -> None:
-        self.number += 1
-        if len(self.first) < _MANY:
-            self.first.append(result)
 
 
 class TextReporter:
@@ -119,36 +33,44 @@ class TextReporter:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._start()
+
+    def _start(self) -> None:
         self._progress = Progress()
         self._unsent: Counter[str] = Counter()
+        self._retried: set[str] = set()
+        self._already = "already refreshed"
+
+    def note(self, text: str) -> None:
+        """Tell something that is good to know."""
+        self._output.log(one_line(text, 1000), "info")
 
     def warning(self, text: str) -> None:
-        """Something is odd, and the work goes on."""
+        """Tell something odd; the work goes on."""
         self._output.log(f"{click.style('WARN', fg='yellow')} {one_line(text, 1000)}", "warn")
 
     def error(self, text: str) -> None:
-        """Something beside the refreshes went wrong."""
+        """Tell what went wrong beside the refreshes."""
         self._output.log(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}", "error")
 
-    def begin(self, results: Iterable[Result]) -> None:
-        """The errors of the plan, and what is skipped with its reason; a reason that many nodes share is told once."""
-        skipped: dict[str, _Alike] = defaultdict(_Alike)
-        for result in results:
-            if result.status is Status.ERROR:
-                self._line(result, describe(result), result.message)
-            elif result.status is Status.SKIPPED:
-                skipped[(result.message or "").partition(WRONG_SETTINGS)[0]].add(result)
-        for reason, alike in skipped.items():
-            if alike.number > _MANY:
-                self._line(alike.first[0], f"{alike.number} configured nodes or dates", reason)
-                continue
-            for result in alike.first:
-                self._line(result, describe(result), result.message)
-        self._progress = Progress()
-        self._unsent.clear()
+    def begin(self, results: Iterable[Result], opening: Opening | None) -> None:
+        """Tell what is wrong, what is skipped and why, what the run did not touch, and what will be sent."""
+        self._start()
+        for group in grouped(result for result in results if result.status is not Status.PLANNED):
+            self._group(group)
+        if opening:
+            self._output.result(one_line(str(opening), 1000), "info")
+
+    def retry(self, retry: Retry) -> None:
+        """Tell that a refresh will be tried again: once for each reason, and whenever the wait is long."""
+        if retry.message in self._retried and retry.wait < _LONG_WAIT:
+            return
+        self._retried.add(retry.message)
+        text = f"{one_line(retry.message, 1000)}. Trying again in {retry.wait:.1f} s"
+        self._output.log(f"{click.style('RETRY', fg='yellow')} {text}", "info")
 
     def outcome(self, number: int, total: int, result: Result) -> None:
-        """One refresh: its line, unless it is one of many that succeed, and how far the work has come."""
+        """Tell of one refresh, unless it is one of many that succeed, and how far the work has come."""
         ok = result.status is Status.SUCCESS
         self._progress.count(number, total, ok=ok)
         if not (ok and is_long(total)):
@@ -157,118 +79,62 @@ class TextReporter:
             self._output.progress(self._progress)
 
     def unsent(self, total: int, result: Result) -> None:
-        """One refresh that was not sent, and why; of long work, a reason that many share is told once, at the end."""
+        """Tell of one refresh that was not sent, and why; of long work, once for each reason, at the end."""
         if is_long(total):
             self._unsent[result.message or ""] += 1
         else:
-            self._line(result, describe(result), result.message)
+            self._line(result)
 
     def end(self, counts: Counts) -> None:
-        """The counts."""
-        label, colour = _LABELS[Status.PLANNED]
+        """Tell the counts."""
         for reason, number in self._unsent.items():
             told = f"{number} refresh{'es' if number > 1 else ''}: {one_line(reason, 1000)}"
-            self._output.result(f"{click.style(label, fg=colour)} {told}", "error")
-        self._output.result(f"Done. {counts}", "info" if counts.all_well else "error")
+            self._output.result(f"{_label(Status.PLANNED)} {told}", "error")
+        already = f", {self._already}: {counts.already}" if counts.already else ""
+        self._output.result(f"AnyMetrics: Done. {counts}{already}", "info" if counts.all_well else "error")
+
+    def _group(self, group: Group) -> None:
+        reason = one_line(group.reason or "", 1000)
+        if group.first[0].is_done_before:
+            self._already = reason.partition(";")[0]
+        elif group.status is Status.UNTOUCHED and not group.is_wrong:
+            self._output.result(f"{_nodes(group.number)} not refreshed: {reason}", "info")
+        elif group.is_large:
+            self._output.result(f"{_label(group.status)} {group}: {reason}", _level(group.status))
+        else:
+            for result in group.first:
+                self._line(result)
 
     def _refresh(self, number: int, total: int, result: Result) -> None:
-        """`1 of 3 OK <table> <date> ... [200 in 0.12s]`, and why it failed below it."""
-        label, colour = _LABELS[result.status]
+        """Write `1 of 3 OK <table> <date> ... [200 in 0.12s]`, and why it failed below it."""
+        label, colour = LABELS[result.status]
         head = f"{number} of {total} {label} {describe(result)} "
-        seconds = result.timing.seconds if result.timing else 0.0
-        tail = f"[{click.style(_answer(result), fg=colour)} in {seconds:.2f}s]"
-        self._output.result(head.ljust(_WIDTH, ".") + f" {tail}", _level(result))
+        answer, seconds = _answer(result), f" in {result.timing.seconds if result.timing else 0.0:.2f}s]"
+        width = min(_WIDTH, self._output.columns() - len(f" [{answer}{seconds}"))
+        tail = f" [{click.style(answer, fg=colour)}{seconds}"
+        self._output.result(head.ljust(width, ".") + tail, _level(result.status))
         if result.message:
             trace = f" (traceId {one_line(result.trace_id, 200)})" if result.trace_id else ""
             message = f"  {one_line(result.unique_id, 300)}: {one_line(result.message, 1000)}{trace}"
-            self._output.result(message, _level(result))
+            self._output.result(message, _level(result.status))
 
-    def _line(self, result: Result, subject: str, message: str | None) -> None:
-        label, colour = _LABELS[result.status]
-        reason = f": {one_line(message, 1000)}" if message else ""
-        self._output.result(f"{click.style(label, fg=colour)} {subject}{reason}", _level(result))
-
-
-class JsonReporter:
-    """One JSON object a line, `info` and `data` as in dbt's own JSON log."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def warning(self, text: str) -> None:
-        """Something is odd, and the work goes on."""
-        self._output.log(_event("Warning", "warn", text), "warn")
-
-    def error(self, text: str) -> None:
-        """Something beside the refreshes went wrong."""
-        self._output.log(_event("Error", "error", text), "error")
-
-    def begin(self, results: Iterable[Result]) -> None:
-        """The errors of the plan, and what is skipped with its reason."""
-        for result in results:
-            if result.status in (Status.SKIPPED, Status.ERROR):
-                self._result(result)
-
-    def outcome(self, number: int, total: int, result: Result) -> None:
-        """One refresh."""
-        self._result(result, number=number, total=total)
-
-    def unsent(self, total: int, result: Result) -> None:
-        """One refresh that was not sent."""
-        self._result(result, total=total)
-
-    def end(self, counts: Counts) -> None:
-        """The counts."""
-        level: Level = "info" if counts.all_well else "error"
-        self._output.result(_event("Done", level, f"Done. {counts}", counts=counts), level)
-
-    def _result(self, result: Result, **more: Any) -> None:  # noqa: ANN401
-        label, _ = _LABELS[result.status]
-        text = f"{label} {describe(result)}" + (f": {result.message}" if result.message else "")
-        self._output.result(_event("Refresh", _level(result), text, result=result, **more), _level(result))
+    def _line(self, result: Result) -> None:
+        reason = f": {one_line(result.message, 1000)}" if result.message else ""
+        label = click.style("WARN", fg="yellow") if result.status is Status.UNTOUCHED else _label(result.status)
+        self._output.result(f"{label} {describe(result)}{reason}", _level(result.status))
 
 
-def _event(name: str, level: Level, text: str, **data: Any) -> str:  # noqa: ANN401
-    info = {"name": name, "level": level, "msg": one_line(text, 2000), "ts": datetime.now(timezone.utc)}
-    return msgspec.json.encode({"info": info, "data": data}).decode()
+def _label(status: Status) -> str:
+    label, colour = LABELS[status]
+    return click.style(label, fg=colour)
 
 
-def describe(result: Result) -> str:
-    """The table and date of a result, or the node where it has none."""
-    if result.table_name and result.partition:
-        return one_line(f"{result.table_name} {result.partition}", 300)
-    return one_line(result.unique_id, 300)
+def _nodes(number: int) -> str:
+    return "1 configured node is" if number == 1 else f"{number:,} configured nodes are"
 
 
-def plan_lines(results: Iterable[Result]) -> Iterator[str]:
-    """A plan for a person: a line for each node and table, and the totals."""
-    for (unique_id, table, status, message), group in groupby(results, _same_line):
-        label, colour = ("REFRESH", "green") if status is Status.PLANNED else _LABELS[status]
-        node = one_line(unique_id, 300)
-        what = f"{table} for {_dates(group)} ({node})" if table else node
-        subject = what if status is Status.PLANNED else f"{what} because {message}"
-        yield f"{click.style(label.ljust(7), fg=colour)} {one_line(subject, 1000)}"
-    counts = count(results)
-    yield f"Plan: {counts.not_sent} to refresh, {counts.skip} skipped, {counts.error} wrong."
-
-
-def _same_line(result: Result) -> tuple[str, str | None, Status, str | None]:
-    return result.unique_id, result.table_name, result.status, result.message
-
-
-def _dates(results: Iterable[Result]) -> str:
-    """The dates of results, runs of days written as ranges."""
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(result.partition for result in results if result.partition):
-        if ranges and day - ranges[-1][1] == timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    return ", ".join(str(first) if first == last else f"{first}..{last}" for first, last in ranges)
-
-
-def _level(result: Result) -> Level:
-    return "error" if result.status in (Status.ERROR, Status.PLANNED) else "info"
+def _level(status: Status) -> Level:
+    return "error" if status in (Status.ERROR, Status.PLANNED) else "info"
 
 
 def _answer(result: Result) -> str:
