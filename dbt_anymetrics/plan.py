@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from dbt_anymetrics.artifacts import REFRESHABLE, Manifest, Node
 from dbt_anymetrics.dates import Dates, Orders
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.node_settings import NodeSettings, read_settings
+from dbt_anymetrics.node_settings import NodeSettings, not_read_at, read_settings
 from dbt_anymetrics.result import Result, Results, Status
 from dbt_anymetrics.run import NOT_IN_RUN, Run, failed_tests
 from dbt_anymetrics.table_name import node_table_name
@@ -92,6 +92,8 @@ class _Planner:
             return []
         untouched = self._untouched(unique_id, node)
         try:
+            if node.misplaced:
+                raise not_read_at(node.misplaced)
             settings = read_settings(node.read_meta())
             if settings is None:
                 return []

@@ -158,8 +158,8 @@ def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:
     outcomes = {result.unique_id: result.status for run in runs for result in run.results.results}
     failed: dict[str, str] = {}
     for unique_id, status in outcomes.items():
-        if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)):
-            failed.update(dict.fromkeys(_tested_nodes(test), test.name))
+        if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)) and test.resource_type == "test":
+            failed.update(dict.fromkeys(test.tested_nodes(), test.name))
     return failed
 
 
@@ -207,11 +207,3 @@ def _is_built(result: NodeResult, unique_id: str) -> bool:
 
 def _built_batches(result: NodeResult) -> list[tuple[datetime, datetime]]:
     return result.batch_results.successful if result.batch_results else []
-
-
-def _tested_nodes(test: Node) -> list[str]:
-    if test.resource_type != "test":
-        return []
-    if test.attached_node:
-        return [test.attached_node]
-    return test.depends_on.nodes if test.depends_on else []
