@@ -223,9 +223,10 @@ def test_a_wait_is_told(tmp_path: Path) -> None:
 
 def test_the_lines_say_what_is_refreshed_where_and_for_which_date(recorded: Shop, sandbox: Sandbox) -> None:
     done = recorded.cli("refresh", "--select", "dim_customers", "--run-date", DAY)
-    untouched, opening, refresh, end = [line[10:] for line in done.stdout.splitlines()]
+    untouched, opening, run_date, refresh, end = [line[10:] for line in done.stdout.splitlines()]
     assert untouched.endswith("configured nodes are not refreshed: not selected by --select")
-    assert opening.startswith(f"Refreshing 1 table in AnyMetrics ({sandbox.url}, tenant tn_sandbox); run date {DAY} (")
+    assert opening.startswith(f"Refreshing 1 table in AnyMetrics ({sandbox.url}, tenant tn_sandbox)")
+    assert run_date == f"The date of the run is {DAY} (--run-date / ANYMETRICS_RUN_DATE)"
     assert refresh.startswith(f"1 of 1 OK duckdb.`shop.main`.dim_customers {DAY} ...")
     assert end == "AnyMetrics: Done. OK=1 ERROR=0 SKIP=0 TOTAL=1"
 

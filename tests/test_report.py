@@ -48,10 +48,7 @@ def play(reporter: TextReporter | JsonReporter) -> None:
 
 
 def test_the_opening_says_how_much_goes_where_and_for_which_date() -> None:
-    assert str(OPENING) == (
-        "Refreshing 1 table, 2 dates in all, in AnyMetrics (https://a.example.com, tenant tn_1); "
-        "run date 2024-07-17 (given)"
-    )
+    assert str(OPENING) == "Refreshing 1 table, 2 dates in all, in AnyMetrics (https://a.example.com, tenant tn_1)"
 
 
 def lines(captured: str) -> list[str]:
@@ -75,6 +72,7 @@ def test_text_goes_line_by_line_to_stdout_and_the_log_to_stderr(capsys: Captured
         "1 configured node is not refreshed: not part of this run",
         "ERROR model.shop.other: anymetrics.tabel: is not a setting",
         str(OPENING),
+        "The date of the run is 2024-07-17 (given)",
         f"1 of 2 OK {TABLE} 2024-07-17 ".ljust(80, ".") + " [200 in 0.12s]",
         f"2 of 2 ERROR {TABLE} 2024-07-17 ".ljust(80, ".") + " [SM_02_0038 in 0.12s]",
         "  model.shop.orders: no permission (traceId trace-1)",

@@ -23,11 +23,10 @@ class Opening(Struct, frozen=True, kw_only=True):
     run_date: str | None = None
 
     def __str__(self) -> str:
-        """As a line: `Refreshing 2 tables in AnyMetrics (https://host, tenant tn_1); run date 2024-07-17 (...)`."""
+        """As `Refreshing 2 tables in AnyMetrics (https://host, tenant tn_1)`."""
         tables = "1 table" if self.tables == 1 else f"{self.tables:,} tables"
         dates = "" if self.refreshes == self.tables else f", {self.refreshes:,} dates in all,"
-        run_date = f"; run date {self.run_date}" if self.run_date else ""
-        return f"Refreshing {tables}{dates} in AnyMetrics ({self.address}, tenant {self.tenant_id}){run_date}"
+        return f"Refreshing {tables}{dates} in AnyMetrics ({self.address}, tenant {self.tenant_id})"
 
 
 class Retry(Struct, frozen=True, kw_only=True):

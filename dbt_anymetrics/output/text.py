@@ -60,6 +60,8 @@ class TextReporter:
             self._group(group)
         if opening:
             self._output.result(one_line(str(opening), 1000), "info")
+            if opening.run_date:
+                self._output.result(f"The date of the run is {opening.run_date}", "info")
 
     def retry(self, retry: Retry) -> None:
         """Tell that a refresh will be tried again: once for each reason, and whenever the wait is long."""
