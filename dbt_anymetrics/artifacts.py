@@ -240,7 +240,7 @@ def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
     except msgspec.ValidationError as error:
         raise _not_the_artifact(path, data, kind, error) from None
     except MemoryError:
-        raise ArtifactError("does not fit into the memory there is", where=str(path)) from None
+        raise ArtifactError("does not fit into memory", where=str(path)) from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:

@@ -146,12 +146,12 @@ class _Planner:
         if settings.enabled is False:
             return "switched off by anymetrics.enabled: false"
         if node.materialized == "view" and not settings.enabled:
-            return "a view holds no data of its own; anymetrics.enabled: true refreshes it all the same"
+            return "a view has no data of its own. Set anymetrics.enabled: true to refresh it anyway"
         if idle := self._not_built(unique_id):
             return idle
         test = self._failed_tests.get(unique_id)
         if test and settings.on_test_failure == "skip":
-            return f"its test {test} failed; anymetrics.on_test_failure: refresh refreshes it all the same"
+            return f"its test {test} failed. Set anymetrics.on_test_failure: refresh to refresh it anyway"
         return None
 
     def _one(self, unique_id: str, status: Status, message: str) -> list[Group]:

@@ -86,7 +86,7 @@ class Record:
         """The artifact that was just written. Raises RecordError when it is gone, or another command's."""
         document = self.read()
         if document is None or document.metadata != written.metadata:
-            raise RecordError("is gone, or another command's by now", where=str(self.path))
+            raise RecordError("is gone or was replaced by another command", where=str(self.path))
         return document
 
     def begin(self, document: Document) -> None:
