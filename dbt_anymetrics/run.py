@@ -83,7 +83,7 @@ class Run:
         if not command:
             return "run_results.json does not say which dbt command wrote it"
         if command not in BUILDING_COMMANDS:
-            return f"the last dbt command was '{_spelled(command)}', which builds nothing"
+            return f"the last dbt command was '{spelled(command)}', which builds nothing"
         if args.empty:
             return "dbt ran with --empty, which builds tables without their rows"
         if args.sample:
@@ -196,8 +196,9 @@ def _event_time(value: object) -> datetime:
     return as_utc(moment)
 
 
-def _spelled(command: str) -> str:
-    return {"generate": "dbt docs generate"}.get(command, f"dbt {command}")
+def spelled(command: str) -> str:
+    """A dbt command as a user types it."""
+    return {"generate": "dbt docs generate", "freshness": "dbt source freshness"}.get(command, f"dbt {command}")
 
 
 def _is_built(result: NodeResult, unique_id: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from dbt_anymetrics.output import terminal
 from dbt_anymetrics.output.progress import Bar, Progress
 from dbt_anymetrics.output.reporter import Level
+from dbt_anymetrics.result import Result
 
 _STAMP = "%H:%M:%S  "
 _STAMP_COLUMNS = 10
@@ -24,7 +25,7 @@ class Console:
         self._results = sys.stderr if results_to_stderr else sys.stdout
         self._is_watched = self._bar.visible and terminal.is_terminal(self._results)
 
-    def result(self, line: str, level: Level) -> None:
+    def result(self, line: str, level: Level, result: Result | None = None) -> None:  # noqa: ARG002 (a line is enough)
         """Write a line that the user asked for."""
         self._echo(line, level, err=self._results_to_stderr)
 

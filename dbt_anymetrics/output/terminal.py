@@ -26,7 +26,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     if stream is None:  # closed before Python started
         return
     try:
-        click.echo(_fitted(text, stream), err=err, nl=nl)
+        click.echo(fitted(text, stream), err=err, nl=nl)
     except (OSError, ValueError):  # its reader is gone, the disk is full, or somebody closed it
         return
 
@@ -69,7 +69,8 @@ def _finish(stream: TextIO) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _fitted(text: str, stream: TextIO) -> str:
+def fitted(text: str, stream: TextIO | None) -> str:
+    """The text with what the stream's encoding lacks escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)

@@ -114,7 +114,7 @@ class TextReporter:
         answer, seconds = _answer(result), f" in {result.timing.seconds if result.timing else 0.0:.2f}s]"
         width = min(_WIDTH, self._output.columns() - len(f" [{answer}{seconds}"))
         tail = f" [{click.style(answer, fg=colour)}{seconds}"
-        self._output.result(head.ljust(width, ".") + tail, _level(result.status))
+        self._output.result(head.ljust(width, ".") + tail, _level(result.status), result)
         if result.message:
             trace = f" (traceId {one_line(result.trace_id, 200)})" if result.trace_id else ""
             message = f"  {one_line(result.unique_id, 300)}: {one_line(result.message, 1000)}{trace}"
@@ -123,7 +123,7 @@ class TextReporter:
     def _line(self, result: Result) -> None:
         reason = f": {one_line(result.message, 1000)}" if result.message else ""
         label = click.style("WARN", fg="yellow") if result.status is Status.UNTOUCHED else _label(result.status)
-        self._output.result(f"{label} {describe(result)}{reason}", _level(result.status))
+        self._output.result(f"{label} {describe(result)}{reason}", _level(result.status), result)
 
 
 def _label(status: Status) -> str:
