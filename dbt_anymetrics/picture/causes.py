@@ -6,10 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from hashlib import sha256
 
-from dbt_anymetrics.picture.model import Attempt, Cell, Status, Table
+from dbt_anymetrics.picture.model import Attempt, Cell, Status, Table, when
 from dbt_anymetrics.picture.words import named, span
 from dbt_anymetrics.text import one_line
 
@@ -22,7 +21,6 @@ _VARIABLE = re.compile(
 )
 _ELLIPSIS = "…"
 _NAME = 60
-_MIN = datetime.min.replace(tzinfo=timezone.utc)
 
 Key = tuple[bool, Status, str, "int | None", str]
 
@@ -102,11 +100,6 @@ def _rank(cause: Cause) -> tuple[object, ...]:
     newest = when(cause.attempts[0])
     order = 0 if cause.status.is_failure else _ORDER.index(cause.status)
     return cause.is_mended, order, -newest.date().toordinal(), -len(cause.attempts), -newest.timestamp(), cause.title
-
-
-def when(attempt: Attempt) -> datetime:
-    """The time of an attempt, to sort by."""
-    return attempt.time or _MIN
 
 
 def _short_names(tables: Sequence[Table]) -> Iterator[str]:

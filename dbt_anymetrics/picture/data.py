@@ -1,4 +1,4 @@
-"""The picture as compact JSON, which page.js draws.
+"""The picture as compact JSON, which the scripts draw.
 
 A cell is one character, an attempt is five items of a flat list, and what many attempts share stands once in a list of
 outcomes. Attempts that would make the page too large are left out and counted.
@@ -12,9 +12,9 @@ from datetime import date, datetime
 from itertools import chain, groupby, pairwise
 from typing import Any
 
-from dbt_anymetrics.picture.causes import Cause, when
+from dbt_anymetrics.picture.causes import Cause
 from dbt_anymetrics.picture.details import Details
-from dbt_anymetrics.picture.model import Attempt, Cell, Outcome, Run, Status, Table
+from dbt_anymetrics.picture.model import Attempt, Cell, Outcome, Run, Status, Table, when
 from dbt_anymetrics.picture.picture import Picture
 
 ROOM = 850_000
@@ -95,9 +95,9 @@ class _Document:
     def _cause(self, cause: Cause) -> list[Any]:
         own = {id(attempt) for attempt in cause.attempts}
         others = [position for position, each in enumerate(self._others) if id(each) in own]
-        outcome = self._details.outcomes[cause.attempts[0].outcome]
-        places, title = self._places[cause.id], _text(cause.title)
-        return [cause.id, outcome, title, cause.where, len(cause.attempts), int(cause.is_mended), places, others]
+        _, age, outcome, *_ = self._attempt(cause.attempts[0])
+        places, count, is_mended = self._places[cause.id], len(cause.attempts), int(cause.is_mended)
+        return [cause.id, outcome, age, _text(cause.title), cause.where, count, is_mended, places, others]
 
     def _places_of(self, cause: Cause) -> list[list[int]]:
         """The index of each table, and the ranges of its days."""

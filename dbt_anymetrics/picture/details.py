@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dbt_anymetrics.picture.causes import when
-from dbt_anymetrics.picture.model import Attempt, Outcome
+from dbt_anymetrics.picture.model import Attempt, Outcome, when
 from dbt_anymetrics.picture.picture import Picture
 
 _OVERHEAD = 24

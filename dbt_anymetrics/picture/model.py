@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from enum import Enum
 from typing import NamedTuple
+
+_LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class Status(str, Enum):
@@ -68,6 +70,11 @@ class Attempt:
     trace_id: str = ""
     seconds: float | None = None
     what: str = ""
+
+
+def when(attempt: Attempt) -> datetime:
+    """The time of an attempt, to sort by; one that has none is older than all."""
+    return attempt.time or _LONG_AGO
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,12 @@ from markupsafe import Markup
 from dbt_anymetrics.picture.data import encode
 from dbt_anymetrics.picture.picture import Picture
 
+_SCRIPTS = (
+    *("markup", "words", "data", "filter", "tiles", "causes", "attempts", "runs"),
+    *("grid", "rows", "keys", "tip", "history", "reader", "live", "page"),
+)
+"""Together they are one script, in this order."""
+
 
 @dataclass(frozen=True)
 class Live:
@@ -45,7 +51,7 @@ class Page:
 
 def render(picture: Picture, page: Page) -> str:
     """Give the page as HTML; a lone surrogate in a name stays one, and the encoder has to escape it."""
-    style, script = _file("page.css"), _file("page.js")
+    style, script = _file("page.css"), "\n".join(_file(f"scripts/{name}.js") for name in _SCRIPTS)
     return _template().render(
         page=page,
         picture=picture,

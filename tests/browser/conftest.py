@@ -60,6 +60,7 @@ def tab(browser: Browser) -> Iterator[Open]:
     def open_(url: str, *, width: int = 1440, height: int = 900, **options: Any) -> Tab:  # noqa: ANN401
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
+        context.set_default_timeout(10_000)
         opened = context.new_page()
         opened.on("console", fault)
         opened.on("pageerror", lambda error: faults.append(str(error)))

@@ -279,11 +279,12 @@ def test_only_what_is_in_view_is_drawn_and_scrolling_is_smooth(tab: Open, file: 
             const times = [];
             for (let step = 0; step < 60; step++) {
                 grid.scrollTop += 100;
-                const start = performance.now();
-                draw();
-                document.body.getBoundingClientRect();
-                times.push(performance.now() - start);
-                await new Promise(requestAnimationFrame);
+                grid.dispatchEvent(new Event("scroll"));
+                // The page draws in the same frame, before this.
+                times.push(await new Promise((done) => requestAnimationFrame((start) => {
+                    document.body.getBoundingClientRect();
+                    done(performance.now() - start);
+                })));
             }
             return times.sort((a, b) => a - b)[30];
         }"""
