@@ -642,6 +642,7 @@ def test_the_secret_is_never_kept_shown_or_served() -> None:
             trigger(sandbox, {**own, "Content-Type": SECRET, "Authorization": f"Bearer {SECRET}", "Cookie": SECRET}),
             call(sandbox, "GET", f"/{SECRET}?{SECRET}", headers=own),
             call(sandbox, "GET", "/received"),
+            call(sandbox, "GET", "/picture"),
             call(sandbox, "GET", "/"),
         ]
         assert len(sandbox.received) == 6

@@ -10,7 +10,6 @@ from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
 
 from dbt_anymetrics.picture.data import encode
 from dbt_anymetrics.picture.picture import Picture
@@ -55,9 +54,9 @@ def render(picture: Picture, page: Page) -> str:
     return _template().render(
         page=page,
         picture=picture,
-        data=Markup(encode(picture)),  # noqa: S704 (encode leaves nothing that HTML could take for its own)
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
+        data=encode(picture),
+        style=style,
+        script=script,
         policy=_policy(style, script, is_live=page.live is not None),
     )
 

@@ -80,14 +80,21 @@ function within(day, ranges) {
 
 function place([index, ...ranges]) {
   const {key, name} = picture.tables[index];
-  const texts = [];
+  return html`<li><button type="button" class="link" data-table="${key}"><bdi>${name}</bdi></button>
+    <span class="soft">${dates(ranges)}</span></li>`;
+}
+
+// 25, 18, 4 to 5 Nov 2025; 30 Sep to 2 Oct 2025
+function dates(ranges) {
+  const months = [];
   for (let at = 0; at < ranges.length; at += 2) {
     // Days stand newest first.
     const [last, first] = [picture.days[ranges[at]], picture.days[ranges[at + 1]]];
-    texts.push(first === last ? first.short : `${first.short} to ${last.short}`);
+    const begin = first.month === last.month ? Number(first.number) : first.short;
+    if (months.at(-1)?.month !== last.month || begin === first.short) months.push({month: last.month, texts: []});
+    months.at(-1).texts.push(first === last ? begin : `${begin} to ${Number(last.number)}`);
   }
-  return html`<li><button type="button" class="link" data-table="${key}"><bdi>${name}</bdi></button>
-    <span class="soft">${texts.join(", ")}</span></li>`;
+  return months.map(({month, texts}) => `${texts.join(", ")} ${month}`).join("; ");
 }
 
 function wholeText({status, message, detail}) {

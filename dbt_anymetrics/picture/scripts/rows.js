@@ -113,6 +113,10 @@ class TableRow extends Row {
   draw({key, table}, from, to) {
     const active = key === state.active.key ? state.active.column : null;
     const day = key === state.chosen?.key ? state.chosen.day : undefined;
+    const look = [from, to, active, day, recent.size, state.search].join();
+    // New data come with new tables.
+    if (this.table === table && this.look === look) return;
+    [this.table, this.look] = [table, look];
     this.element.className = day === undefined ? "row" : "row chosen";
     this.drawName(table.name, active === -1);
     this.spacer.style.width = `${edges[from] ?? 0}px`;
