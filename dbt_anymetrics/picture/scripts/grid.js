@@ -64,7 +64,7 @@ function monthHead({month, from, to}) {
 
 function corner(days) {
   const all = picture.days.length;
-  const text = days.length < all ? `The newest ${days.length} of ${all} dates` : "Table";
+  const text = days.length < all ? `${days.length} of ${all} dates` : "Table";
   return html`<span class="corner" role="columnheader" aria-colindex="1">${text}</span>`;
 }
 

@@ -122,7 +122,6 @@ function onScroll() {
 
 function onPrint(begins) {
   printing = begins;
-  document.body.classList.toggle("printing", begins);
   refresh();
 }
 
