@@ -7,17 +7,16 @@ import threading
 from contextlib import suppress
 from queue import Full, Queue
 
-import click
+from dbt_anymetrics.output.terminal import echo
 
 _WAITING = 10_000
 _LAST_SECONDS = 2
 
 
 class Lines:
-    """Writes lines from a thread of its own.
+    """Writes lines from a thread of its own, so that a reader who is slow or stuck never keeps a request waiting.
 
-    A character that stdout cannot encode is escaped, and a line that cannot be written is lost. When nobody reads fast
-    enough, lines are left out and counted: the sandbox goes on to serve.
+    When too many lines wait to be written, more are left out and counted.
     """
 
     def __init__(self) -> None:
@@ -44,16 +43,7 @@ class Lines:
 
     def _run(self) -> None:
         for line in iter(self._queue.get, None):
-            _echo(line)
+            echo(line)
             if self._left_out and self._queue.empty():
-                _echo(f"({self._left_out:,} more requests, too many to show)")
+                echo(f"({self._left_out:,} more requests, too many to show)")
                 self._left_out = 0
-
-
-def _echo(line: str) -> None:
-    try:
-        click.echo(line)
-    except UnicodeEncodeError as error:
-        _echo(line.encode(error.encoding, errors="backslashreplace").decode(error.encoding))
-    except (OSError, ValueError):  # a full disk, a reader that left, a stream that was closed
-        pass
