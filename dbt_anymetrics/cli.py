@@ -123,11 +123,11 @@ def debug(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: any that is free]")
+@click.option("--port", type=click.IntRange(0, 65535), help="[default: 8083, or the next that is free]")
 @click.option(
     "--answer", metavar="SHAPE", type=_Shape(), help="Answer every call in this shape, for example no-permission."
 )
-def sandbox(port: int, answer: Any) -> None:  # noqa: ANN401
+def sandbox(port: int | None, answer: Any) -> None:  # noqa: ANN401
     """Run a local stand-in for AnyMetrics to try things out."""
     from dbt_anymetrics.sandbox.command import serve  # noqa: PLC0415
 
