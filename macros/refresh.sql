@@ -15,7 +15,8 @@
     {%- elif env_var('DBT_ANYMETRICS_AROUND', '') -%}
         {%- do log("[anymetrics] 'dbt-anymetrics dbt' refreshes after this run, by its own options", info=true) -%}
     {%- elif anymetrics._builds_nothing() -%}
-        {%- do log("[anymetrics] nothing to refresh: 'dbt " ~ flags.WHICH ~ "' builds nothing", info=true) -%}
+        {%- set typed = {'freshness': 'source freshness', 'generate': 'docs generate'}.get(flags.WHICH, flags.WHICH) -%}
+        {%- do log("[anymetrics] nothing to refresh: 'dbt " ~ typed ~ "' builds nothing", info=true) -%}
     {%- else -%}
         {%- do anymetrics._say_in_any_case("[anymetrics] nothing was sent to AnyMetrics: " ~ anymetrics._why_not()
             ~ ". Run 'dbt-anymetrics refresh' after dbt, or 'dbt-anymetrics dbt build' in its place") -%}
