@@ -239,13 +239,6 @@ def test_a_second_command_says_which_one_refreshed_it_before(recorded: Shop) -> 
     )
 
 
-def test_a_credential_on_the_command_line_is_refused_and_not_repeated(recorded: Shop) -> None:
-    done = recorded.cli("refresh", "--auth-value", "very-secret-value")
-    assert done.returncode == 2
-    assert "read from the environment only" in done.stderr
-    assert "very-secret-value" not in done.stderr + done.stdout
-
-
 @pytest.mark.parametrize("selection", ["+orders", "tag:nightly", "a,b", "@orders"])
 def test_what_only_dbt_can_select_is_refused(selection: str, recorded: Shop, sandbox: Sandbox) -> None:
     done = recorded.cli("refresh", "--select", selection)
