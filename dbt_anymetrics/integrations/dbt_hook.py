@@ -11,6 +11,7 @@ import msgspec
 from dbt.flags import get_flags
 from msgspec import Struct
 
+from dbt_anymetrics.commands.prepare import project_of
 from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
@@ -138,7 +139,7 @@ def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:
     """Make sure that the run results on disk are those of this very command."""
     if not flags.WRITE_JSON:
         raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")
-    path = options.project().target / RUN_RESULTS
+    path = project_of(options).target / RUN_RESULTS
     if read_run_results(path).metadata.invocation_id != invocation_id:
         raise UsageError("is of an earlier dbt run: this one wrote none", where=str(path))
 
