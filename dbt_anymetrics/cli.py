@@ -15,6 +15,7 @@ from dbt_anymetrics.parameters import (
     ARTIFACT,
     EVERY,
     KEEP,
+    OBJECT,
     OUTPUT,
     PLAN,
     PROJECT,
@@ -123,6 +124,15 @@ def retry(**given: Any) -> None:
     from dbt_anymetrics.commands.retry import retry as run
 
     _run(run, {**given, "command": "retry"})
+
+
+@main.command()
+@options(*PROJECT, *SERVICE, *STATE, *OBJECT)
+def status(**given: Any) -> None:
+    """Show what is pending, why and since when, and the last commands."""
+    from dbt_anymetrics.commands.status import status as run
+
+    _exit(run(_options(given)))
 
 
 @main.command()

@@ -237,6 +237,16 @@ OUTPUT = (
     click.option("--quiet", is_flag=True, help="Show only what went wrong."),
 )
 
+OBJECT = (
+    click.option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json prints one object on stdout.",
+    ),
+)
+
 EVERY = (click.option("--all", "every", is_flag=True, help="List also each node that the run did not touch."),)
 
 

@@ -100,7 +100,7 @@ def _command(plan: Plan) -> Command:
         kind=options.command,
         process=os.getpid(),
         invocation_id=plan.invocation_id,
-        run_date=plan.run_date,
+        run_date=str(plan.run_date.day) if plan.run_date else None,
         hook_run_date=options.hook_run_date,
         hook_partition=options.hook_partition,
     )

@@ -30,7 +30,7 @@ from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.holding import released
 from dbt_anymetrics.planning.plan import NOT_SELECTED, Held, plan
-from dbt_anymetrics.planning.run_date import run_date
+from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     invocations: Sequence[str | None] = ()
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
-    run_date: str | None = None
+    run_date: RunDate | None = None
 
     @property
     def invocation_id(self) -> str | None:
@@ -78,7 +78,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             tenant_id=connection.tenant_id,
             tables=len(tables),
             refreshes=tables.total(),
-            run_date=self.run_date,
+            run_date=str(self.run_date) if self.run_date else None,
         )
 
 
@@ -212,7 +212,7 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         invocations=invocations,
         warnings=[*inputs.warnings, *_nothing(items, options), *_unclear(is_unclear)],
         notes=[_let_go(freed)] if freed else [],
-        run_date=str(run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone)),
+        run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 
 

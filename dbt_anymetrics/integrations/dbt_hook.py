@@ -98,10 +98,10 @@ def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -
     request = Request(on_error="warn")
     try:
         request = _request(text)
-        if flags.WHICH not in BUILDING_COMMANDS:
+        options = _options(request, flags)
+        if flags.WHICH not in BUILDING_COMMANDS and not _has_tested(options, invocation_id, flags):
             reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
             return False
-        options = _options(request, flags)
         _check_artifacts(options, invocation_id, flags)
         exit_code = refresh(options, reporter).exit_code
     except AnyMetricsError as error:
@@ -133,6 +133,15 @@ def _options(request: Request, flags: Any) -> Options:
         hook_partition=request.partition,
         models=request.models or (),
     )
+
+
+def _has_tested(options: Options, invocation_id: str, flags: Any) -> bool:
+    """Whether this is `dbt test`: a test that passes now may let go what an earlier run built."""
+    with suppress(AnyMetricsError):
+        if flags.WHICH == "test":
+            _check_artifacts(options, invocation_id, flags)
+            return True
+    return False
 
 
 def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.ledger.database import Database, Row
 from dbt_anymetrics.planning.plan import Held, Refreshes
-from dbt_anymetrics.result import Item, LazyCollection, Refresh, Result, Status, Timing
+from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, Timing
 
 _PAGE = 500
 """Rows that are read at once: pending refreshes are changed while they are walked through."""
@@ -56,6 +56,31 @@ class Backlog(Struct, frozen=True):
         pending = " and ".join(part for part in parts if part)
         send = "'dbt-anymetrics retry' sends them, " if self.refreshes else ""
         return f"pending from earlier dbt runs: {pending}. {send}'dbt-anymetrics status' lists them"
+
+
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
+    """One pending refresh: why it is pending, the failed tests that hold it, and since when."""
+
+    unique_id: str
+    table_name: str
+    partition: date
+    invocation_id: str | None
+    message: str | None
+    tests: Sequence[str]
+    perhaps_sent: bool
+    since: datetime
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One command that the ledger knows. It has no end and no exit code while it is at work, or when it was killed."""
+
+    command: str
+    invocation_id: str | None
+    run_date: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    counts: Counts
 
 
 class Ledger:
@@ -188,6 +213,30 @@ class Ledger:
         )
         return Backlog(sum(row[1] for row in rows), sum(bool(row[1]) for row in rows), sum(row[2] for row in rows))
 
+    def entries(self) -> Iterator[Entry]:
+        """Everything pending, by table and date, what failed tests hold included."""
+        last = ("", "", 0)
+        while rows := self._rows(_ENTRIES, self._service, last[0], last[0], last[1], *last):
+            yield from map(_as_entry, rows)
+            last = (rows[-1][1], rows[-1][2], rows[-1][8])
+
+    def runs(self, number: int) -> list[Run]:
+        """The last commands, the newest first."""
+        rows = self._rows(
+            "SELECT kind, invocation_id, run_date, started_at, ended_at, exit_code, ok, error, skip, not_sent, already "
+            "FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
+            *(self._service, number),
+        )
+        return [_as_run(row) for row in rows]
+
+    def elsewhere(self) -> int:
+        """How many refreshes are pending of every other AnyMetrics and tenant."""
+        rows = self._rows(
+            "SELECT count(*) FROM refresh WHERE status = 'pending' AND (service <> ? OR ? = 0)",
+            *(self._service or 0, self._service or 0),
+        )
+        return sum(row[0] for row in rows)
+
     def mistakes(self) -> list[Result]:
         """The nodes that were built and could not be refreshed, for their settings were wrong."""
         rows = self._rows(
@@ -220,6 +269,40 @@ def as_result(row: Row) -> Result:
         trace_id=trace_id,
         attempts=attempts,
         timing=Timing(_moment(started), _moment(completed)) if started and completed else None,
+    )
+
+
+_ENTRIES = f"""
+SELECT unique_id, table_name, partition, invocation_id, message, held_by, perhaps_sent, asked_at, id FROM refresh
+WHERE service = ? AND status = 'pending' AND (
+    table_name > ? OR (table_name = ? AND partition > ?) OR (table_name = ? AND partition = ? AND id > ?)
+) ORDER BY table_name, partition, id LIMIT {_PAGE}
+"""
+
+
+def _as_entry(row: Row) -> Entry:
+    return Entry(
+        unique_id=row[0],
+        table_name=row[1],
+        partition=date.fromisoformat(row[2]),
+        invocation_id=row[3] or None,
+        message=row[4],
+        tests=msgspec.json.decode(row[5]) if row[5] else [],
+        perhaps_sent=bool(row[6]),
+        since=_moment(row[7]),
+    )
+
+
+def _as_run(row: Row) -> Run:
+    ok, error, skip, not_sent, already = row[6:]
+    return Run(
+        command=row[0],
+        invocation_id=row[1] or None,
+        run_date=row[2],
+        started_at=_moment(row[3]),
+        ended_at=_moment(row[4]) if row[4] else None,
+        exit_code=row[5],
+        counts=Counts(ok=ok, error=error, skip=skip, not_sent=not_sent, already=already),
     )
 
 

@@ -21,7 +21,11 @@ def plan_lines(items: Iterable[Item], *, every: bool = False) -> Iterator[str]:
     """
     planned = (item for item in items if isinstance(item, Refresh))
     for (unique_id, table), group in groupby(planned, lambda refresh: (refresh.unique_id, refresh.table_name)):
-        yield _line("REFRESH", "green", f"{table} for {_dates(group)} ({one_line(unique_id, 300)})")
+        yield _line(
+            "REFRESH",
+            "green",
+            f"{table} for {date_ranges(refresh.partition for refresh in group)} ({one_line(unique_id, 300)})",
+        )
     others = (item for item in items if isinstance(item, Result))
     for each in others if every else grouped(others):
         yield from _reason(each) if isinstance(each, Group) else [_single(each)]
@@ -48,10 +52,10 @@ def _line(label: str, colour: str, text: str) -> str:
     return f"{click.style(label.ljust(7), fg=colour)} {one_line(text, 1000)}"
 
 
-def _dates(refreshes: Iterable[Refresh]) -> str:
-    """The dates of refreshes, runs of days written as ranges."""
+def date_ranges(days: Iterable[date]) -> str:
+    """Dates in their order, runs of days written as ranges."""
     ranges: list[tuple[date, date]] = []
-    for day in sorted(refresh.partition for refresh in refreshes):
+    for day in sorted(days):
         if ranges and day - ranges[-1][1] == timedelta(days=1):
             ranges[-1] = (ranges[-1][0], day)
         else:
