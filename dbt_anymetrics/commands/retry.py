@@ -53,5 +53,6 @@ def _plan(options: Options, opened: Opened, reporter: Reporter) -> Plan:
             )
         reporter.note("Nothing is pending, so there is nothing to send again.")
     if backlog.held:
-        reporter.note(f"{backlog.held} refreshes wait until a failed test passes; 'dbt-anymetrics status' lists them")
+        wait = "1 refresh waits" if backlog.held == 1 else f"{backlog.held:,} refreshes wait"
+        reporter.note(f"{wait} until a failed test passes; 'dbt-anymetrics status' lists them")
     return Plan(options=options, ledger=ledger, items=LazyCollection(lambda: chain[Item](mistakes, pending)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ import msgspec
 from dbt.flags import get_flags
 from msgspec import Struct
 
-from dbt_anymetrics.commands.prepare import project_of
+from dbt_anymetrics.commands.prepare import inputs_of, plan_with_ledger, project_of
 from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
@@ -99,7 +99,7 @@ def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -
     try:
         request = _request(text)
         options = _options(request, flags)
-        if flags.WHICH not in BUILDING_COMMANDS and not _has_tested(options, invocation_id, flags):
+        if flags.WHICH not in BUILDING_COMMANDS and not _lets_go(options, invocation_id, flags):
             reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
             return False
         _check_artifacts(options, invocation_id, flags)
@@ -135,12 +135,14 @@ def _options(request: Request, flags: Any) -> Options:
     )
 
 
-def _has_tested(options: Options, invocation_id: str, flags: Any) -> bool:
-    """Whether this is `dbt test`: a test that passes now may let go what an earlier run built."""
-    with suppress(AnyMetricsError):
-        if flags.WHICH == "test":
+def _lets_go(options: Options, invocation_id: str, flags: Any) -> bool:
+    """Whether this is `dbt test`, and a test that passes now lets go what an earlier run built."""
+    if flags.WHICH == "test":
+        with suppress(AnyMetricsError):
             _check_artifacts(options, invocation_id, flags)
-            return True
+            plan, opened = plan_with_ledger(options, inputs_of(options), only_to_read=True)
+            with closing(opened.database):
+                return not plan.is_idle
     return False
 
 
