@@ -43,7 +43,7 @@ from tests.builders import (
 )
 from tests.ledgers import opened
 from tests.raw_server import RawServer, http
-from tests.shop import Shop
+from tests.shop import ROOT, Shop
 
 MUTATIONS = 40
 """Of each kind, for each recorded version."""
@@ -465,7 +465,7 @@ def test_a_greedy_template_is_refused_soon_and_in_little_memory(source: str, tmp
 
 def test_a_damaged_artifact_of_an_earlier_version_is_taken_in_or_left_out(tmp_path: Path) -> None:
     chance = random.Random("artifact")
-    whole = (Path(__file__).parent / "artifacts" / "earlier_results.json").read_bytes()
+    whole = (ROOT / "tests" / "artifacts" / "earlier_results.json").read_bytes()
     for content in (damage(whole, chance) for _ in range(300)):
         (tmp_path / ARTIFACT).write_bytes(content)
         if document := read(tmp_path):

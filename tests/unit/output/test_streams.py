@@ -93,7 +93,7 @@ def test_every_refresh_is_sent_and_recorded_whatever_the_server_says(encoding: s
 def test_no_command_fails_for_what_it_has_to_show(encoding: str, arguments: tuple[str, ...], recorded: Shop) -> None:
     manifest = recorded.target / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"anymetrics.on_test_failure"', '"anymetrics.数据🚫"'))
-    done = recorded.cli(*arguments, PYTHONIOENCODING=f"{encoding}:strict")
+    done = recorded.program(*arguments, PYTHONIOENCODING=f"{encoding}:strict")
     assert "Traceback" not in done.stdout + done.stderr
     assert "UnicodeEncodeError" not in done.stdout + done.stderr
 
