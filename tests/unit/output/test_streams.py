@@ -33,14 +33,16 @@ class Stream(io.TextIOWrapper):
     def written(self) -> str:
         """What arrived."""
         self.flush()
-        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode(self.encoding)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_an_encoding_lacks_is_escaped_as_json_escapes_it(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", Stream(encoding))
+    stdout = Stream(encoding)
+    monkeypatch.setattr(sys, "stdout", stdout)
     terminal.echo(json.dumps(SAID, ensure_ascii=False))
-    assert json.loads(sys.stdout.written()) == SAID  # type: ignore[attr-defined]
+    assert json.loads(stdout.written()) == SAID
 
 
 @pytest.mark.parametrize("err", [True, False])
