@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import scenario
+from tests.ledgers import Another, opened, served
+from tests.postgres import Server, running
 from tests.shop import DS, Shop
 
 
@@ -17,6 +21,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     done = shop.dbt("build", *DS)
     assert done.returncode == 0, done.stdout
     return shop
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server, where TEST_POSTGRES asks for one."""
+    with running(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
+
+
+@pytest.fixture
+def another(request: pytest.FixtureRequest, tmp_path: Path) -> Another:
+    """What opens the ledger of this test: a file or, with TEST_POSTGRES, a schema of its own on a server."""
+    if not os.environ.get("TEST_POSTGRES"):
+        return lambda: opened(tmp_path)
+    server: Server = request.getfixturevalue("server")
+    server.forget()
+    return lambda: served(server.address)
+
+
+@pytest.fixture
+def database(another: Another) -> Iterator[Database]:
+    """The ledger of this test."""
+    with another() as made:
+        yield made
 
 
 @pytest.fixture
