@@ -41,6 +41,7 @@ class Config(Struct, gc=False, kw_only=True):
     """The part of a node's config that decides what is refreshed."""
 
     database: Any = None
+    schema: Any = None
     meta: Raw = _NO_META
     materialized: str | None = None
     batch_size: Any = None
