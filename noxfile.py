@@ -15,6 +15,8 @@ from pathlib import Path
 
 import nox
 from nox.command import CommandFailed
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
@@ -43,9 +45,13 @@ DUCKDB_LIBRARY = "@duckdb/node-bindings-linux-x64"
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
-TEST_TOOLS = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+TEST_TOOLS = nox.project.dependency_groups(PYPROJECT, "test")
 
 INSIDE_AND_AROUND = ("tests/test_hook.py", "tests/test_around.py")
+
+#: The dbt that takes the lowest versions of what this package requires; later ones require later versions themselves.
+BESIDE_LOWEST = "1.6"
 
 RUNS_DBT = re.compile(r"\b(shop|built): Shop\b|\bDBT\b")
 """What stands in a file of tests that run a real dbt."""
@@ -160,9 +166,37 @@ def on_database(session: nox.Session, name: str, server: str, *packages: str) ->
 def python(session: nox.Session) -> None:
     """Every test that needs no dbt, in an environment without one; away from Linux, those that need no Unix either."""
     install_ours(session)
+    pytest(session, *tests_without_dbt())
+
+
+@nox.session(python=PYTHONS)
+def lowest(session: nox.Session) -> None:
+    """The lowest versions that pyproject.toml allows: tests that need no dbt, and beside a dbt the three ways in."""
+    python, *dbt = DBT[BESIDE_LOWEST]
+    beside = session.python == python
+    install(session, ".", *TEST_TOOLS, *lowest_versions(str(session.python)), *(dbt if beside else ()))
+    pytest(session, *tests_without_dbt())
+    if beside:
+        pytest(session, "tests/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+
+
+def lowest_versions(python: str) -> list[str]:
+    """The declared lower bounds for a Python, each as the one version to install: `click==8.0.2`."""
+    lowest: dict[str, Version] = {}
+    for requirement in map(Requirement, PYPROJECT["project"]["dependencies"]):
+        if requirement.marker and not requirement.marker.evaluate({"python_version": python}):
+            continue
+        for bound in requirement.specifier:
+            version = Version(bound.version)
+            lowest[requirement.name] = max(version, lowest.get(requirement.name, version))
+    return [f"{name}=={version}" for name, version in lowest.items()]
+
+
+def tests_without_dbt() -> list[str]:
+    """The files of the tests that need no dbt, and on another system than Linux no Unix."""
     unfit = RUNS_DBT if sys.platform == "linux" else NEEDS_UNIX
     files = [file for file in Path("tests").glob("test_*.py") if not unfit.search(file.read_text("utf-8"))]
-    pytest(session, *sorted(map(str, files)))
+    return sorted(map(str, files))
 
 
 @nox.session
