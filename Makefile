@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help test lint types pytest demo bench soak matrix docs format clean
+.PHONY: help test lint types pytest demo bench soak matrix docs screenshots format clean
 
 help:
 	@echo "make demo    build the example shop with dbt, refresh it in the sandbox, show the result"
@@ -13,6 +13,7 @@ help:
 	@echo "make soak    20,000 refreshes with faults"
 	@echo "make matrix  every dbt and Python that can be installed here"
 	@echo "make docs    write docs/commands.md"
+	@echo "make screenshots  the pictures in docs/images, with Chromium"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove what the others made"
 
@@ -52,6 +53,9 @@ matrix: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/make_commands.py
+
+screenshots: $(READY)
+	@$(BIN)/python docs/make_screenshots.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

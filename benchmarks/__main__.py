@@ -14,7 +14,7 @@ from types import ModuleType
 import benchmarks
 from benchmarks import planning, reading, sending, starting, whole
 from benchmarks.peers import PEERS, ROOT, version
-from benchmarks.report import Subject, regressions, table, write_pages
+from benchmarks.report import Subject, regressions, table, write_page
 
 SUBJECTS: dict[str, ModuleType] = {
     "starting": starting,
@@ -35,8 +35,8 @@ def main() -> int:
         print("\nNo regression." if not worse else "\nWorse than recorded:\n" + "\n".join(worse))
         return int(bool(worse))
     if not arguments.subjects:
-        write_pages(subjects, {peer: version(peer) for peer in PEERS}, full=arguments.full)
-        print("\nWritten to docs/benchmarks.md and README.md.")
+        write_page(subjects, {peer: version(peer) for peer in PEERS}, full=arguments.full)
+        print("\nWritten to docs/benchmarks.md.")
     return 0
 
 

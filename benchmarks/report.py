@@ -17,18 +17,6 @@ from benchmarks.peers import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 
-README = ROOT / "README.md"
-
-_IN_README = (
-    "plan against python -c pass",
-    "what dbt pays for our package, against its own import",
-    "95 MB: time against json.load",
-    "95 MB: memory against json.load",
-    "1,000 refreshes, 8 threads: time against the limit",
-    "refresh: time against a script with 8 threads",
-    "refresh: memory against a script with 8 threads",
-)
-"""The rows that the README shows, too."""
 
 NOISE = 1.5
 """How many times a recorded ratio a new one may be before it counts as a regression."""
@@ -123,14 +111,9 @@ def table(subject: Subject) -> str:
     return "\n".join([f"\n{subject.title}: {subject.how}\n", *lines])
 
 
-def write_pages(subjects: Sequence[Subject], peers: Mapping[str, str], *, full: bool) -> None:
-    """Write docs/benchmarks.md, and the few rows of it that the README shows."""
+def write_page(subjects: Sequence[Subject], peers: Mapping[str, str], *, full: bool) -> None:
+    """Write docs/benchmarks.md."""
     PAGE.write_text("\n".join([_HEAD, *_circumstances(peers, full=full), *map(_section, subjects)]), encoding="utf-8")
-    rows = {row.what: row.cells() for subject in subjects for row in subject.rows}
-    shown = _markdown(_COLUMNS[:4], [rows[what][:4] for what in _IN_README if what in rows])
-    text = README.read_text(encoding="utf-8")
-    table = re.compile(rf"{re.escape(_markdown(_COLUMNS[:4], []))}(\n\|.*)*")
-    README.write_text(table.sub(lambda _: shown, text), encoding="utf-8")
 
 
 def _section(subject: Subject) -> str:

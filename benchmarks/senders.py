@@ -19,8 +19,9 @@ from benchmarks.server import HEADERS, connected_to
 from dbt_anymetrics.client import Client
 from dbt_anymetrics.connection import connection
 from dbt_anymetrics.engine import Delivering, deliver
+from dbt_anymetrics.output.console import Console
+from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.record import Record
-from dbt_anymetrics.report import Console, TextReporter
 from dbt_anymetrics.result import Result, Results, Status
 
 _FIRST = date(2024, 1, 1)

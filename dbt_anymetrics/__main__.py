@@ -14,7 +14,10 @@ def main() -> None:
     gc.set_threshold(_GARBAGE)
     atexit.register(gc.freeze)
     from dbt_anymetrics.cli import main as run  # noqa: PLC0415 (importing it is a part of the start)
+    from dbt_anymetrics.output import terminal  # noqa: PLC0415
 
+    terminal.prepare()
+    atexit.register(terminal.finish)
     run(prog_name="dbt-anymetrics")
 
 

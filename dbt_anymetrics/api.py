@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from dbt_anymetrics.commands import refresh as run
-from dbt_anymetrics.environment import options_from_environment
+from dbt_anymetrics.parameters import from_environment
 from dbt_anymetrics.planning import reporter_for
 from dbt_anymetrics.record import Document
 from dbt_anymetrics.result import Counts
@@ -54,7 +54,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
     sent then. Raises RecordError when the results artifact is gone, or another command's, before it is read again.
     """
-    options = options_from_environment(
+    options = from_environment(
+        command="python",
         project_dir=_text(project_dir),
         target_path=_text(target_path),
         manifest=Path(manifest) if manifest else None,

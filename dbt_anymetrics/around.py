@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
+from typing import Any
 
 import click
 from msgspec import Struct
@@ -18,10 +19,11 @@ from msgspec.structs import replace
 
 from dbt_anymetrics.artifacts import Args, read_run_results
 from dbt_anymetrics.commands import refresh
-from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.parameters import from_environment
 from dbt_anymetrics.planning import reporter_for
 from dbt_anymetrics.project import load_vars
 from dbt_anymetrics.run import BUILDING_COMMANDS
@@ -42,22 +44,69 @@ class Seen(Struct, frozen=True):
     args: Args
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run dbt, refresh, and return dbt's exit code where it is not 0, else our own.
+def separate(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> tuple[list[str], list[str]]:
+    """Our own options, which stand before dbt's command or before `--`, and everything else, which is dbt's.
+
+    Raises UsageError for an option of ours behind dbt's command, where dbt would refuse it.
+    """
+    own = {name: parameter for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
+    ours: list[str] = []
+    dbts: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if argument == "--" or not argument.startswith("-"):
+            dbts += [] if argument == "--" else [argument]
+            break
+        owner = ours if isinstance(own.get(name), click.Option) else dbts
+        owner.append(argument)
+        if not equals and _takes_value(name, own.get(name)):
+            owner += [value for value in [next(rest, None)] if value is not None]
+    dbts += rest
+    _check_places(dbts, own.keys())
+    return ours, dbts
+
+
+def _takes_value(name: str, parameter: click.Parameter | None) -> bool:
+    return not parameter.is_flag if isinstance(parameter, click.Option) else name in _WITH_VALUE
+
+
+def _check_places(dbts: Sequence[str], own: Collection[str]) -> None:
+    rest = iter(dbts)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if name in own and name.startswith("--") and name != "--help":
+            raise UsageError(
+                f"{name} is an option of dbt-anymetrics and has to stand before dbt's command",
+                hint=f"Write: dbt-anymetrics dbt {name} ... build",
+            )
+        if name in _WITH_VALUE and not equals:
+            next(rest, None)
+
+
+def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({})) -> int:
+    """Run dbt, refresh, and return dbt's exit code where it is not 0, else our own. `given` are options of ours.
 
     Raises UsageError, before dbt runs, when there is no dbt or an environment variable cannot be read.
     """
     program = find_dbt()
     seen = look(arguments)
-    options = options_from_environment(
-        project_dir=seen.project_dir, target_path=seen.target_path, vars=load_vars(seen.vars)
+    options = from_environment(
+        **{
+            **given,
+            "command": "dbt",
+            "project_dir": seen.project_dir,
+            "target_path": seen.target_path,
+            "vars": load_vars(seen.vars),
+        }
     )
+    options.check()
     before = _invocation(options)
     dbt_code = _run_dbt([program, *arguments])
     our_code = _refresh(options, seen, before)
     code, whose = (dbt_code, "dbt's") if dbt_code else (our_code, "dbt-anymetrics'")
     if code:
-        click.echo(f"The exit code {code} is {whose} (dbt: {dbt_code}, dbt-anymetrics: {our_code}).", err=True)
+        echo(f"The exit code {code} is {whose} (dbt: {dbt_code}, dbt-anymetrics: {our_code}).", err=True)
     return code
 
 
@@ -91,15 +140,24 @@ def look(arguments: Sequence[str]) -> Seen:
         vars=given.get("--vars") or "{}",
         builds=bool(flags & BUILDING_COMMANDS),
         args=Args(
-            full_refresh=bool(flags & {"--full-refresh", "-f"}), empty="--empty" in flags, sample=given.get("--sample")
+            full_refresh=bool(flags & {"--full-refresh", "-f"}),
+            empty="--empty" in flags,
+            sample=given.get("--sample"),
+            event_time_start=given.get("--event-time-start"),
+            event_time_end=given.get("--event-time-end"),
         ),
     )
 
 
 _WITH_VALUE = frozenset(
-    {"--project-dir", "--target-path", "--vars", "--sample", "--target", "-t", "--profile", "--profiles-dir"}
+    {
+        *("--project-dir", "--target-path", "--vars", "--sample", "--target", "-t", "--profile", "--profiles-dir"),
+        *("--event-time-start", "--event-time-end", "--threads", "--state", "--defer-state", "--selector"),
+        *("--log-level", "--log-level-file", "--log-format", "--log-format-file", "--log-path", "--log-file-max-bytes"),
+        *("--printer-width", "--record-timing-info", "-r", "--warn-error-options", "--indirect-selection", "--output"),
+    }
 )
-"""Options that take a value: it must not be taken for an option itself."""
+"""Options of dbt's that take a value: it must not be taken for an option itself, nor for dbt's command."""
 
 
 def _run_dbt(command: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ import mmap
 import os
 import re
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone, tzinfo
 from io import FileIO
 from pathlib import Path
@@ -19,6 +20,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from dbt_anymetrics.errors import ArtifactError, NodeError
+from dbt_anymetrics.files import open_regular
+from dbt_anymetrics.misplaced import misplaced
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -28,7 +31,7 @@ _STOPPED = "Run dbt again; it may have been stopped while writing"
 REFRESHABLE = frozenset({"model", "seed", "snapshot"})
 """The resource types that have a table of their own."""
 
-_NO_META = Raw(b"null")
+_NULL = Raw(b"null")
 
 
 class DependsOn(Struct, gc=False):
@@ -42,9 +45,10 @@ class Config(Struct, gc=False, kw_only=True):
 
     database: Any = None
     schema: Any = None
-    meta: Raw = _NO_META
+    meta: Raw = _NULL
     materialized: str | None = None
     batch_size: Any = None
+    incremental_strategy: Any = None
     full_refresh: Any = None
     catalog: Any = None
 
@@ -62,8 +66,12 @@ class Node(Struct, gc=False, kw_only=True):
     package_name: str = ""
     alias: str | None = None
     config: Config | None = None
-    meta: Raw = _NO_META
-    depends_on: DependsOn | None = None
+    columns: Raw = _NULL
+    meta: Raw = _NULL
+    unrendered_config: Raw = _NULL
+    misplaced: str | None = None
+    """Where a setting of ours stands that nobody looks for there, as `config: anymetrics_partition`."""
+    depends_on: Raw = _NULL
     version: Any = None
     attached_node: str | None = None
 
@@ -72,16 +80,39 @@ class Node(Struct, gc=False, kw_only=True):
         """How dbt builds the node: table, view, incremental, ephemeral, seed, snapshot or a custom one."""
         return (self.config and self.config.materialized) or self.resource_type
 
+    def tested_nodes(self) -> list[str]:
+        """The nodes that a test is about, by unique_id: the one it is attached to, else every one that it reads."""
+        if self.attached_node:
+            return [self.attached_node]
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.decode(self.depends_on, type=DependsOn).nodes
+        return []
+
+    @property
+    def is_microbatch(self) -> bool:
+        """Whether dbt builds the node batch by batch."""
+        return bool(self.config and self.config.incremental_strategy == "microbatch")
+
     def detach(self) -> None:
-        """Take the meta out of the bytes of the whole manifest, which it would keep in memory, where it is needed."""
-        wanted = self.resource_type in REFRESHABLE
-        self.meta = self.meta.copy() if wanted else _NO_META
-        if self.config:
-            self.config.meta = self.config.meta.copy() if wanted else _NO_META
+        """Take what is needed out of the bytes of the whole manifest, which would stay in memory with it."""
+        if self.resource_type in REFRESHABLE:
+            # To look for a few letters is much faster than to decode, and most nodes have none of them.
+            if b"anymetrics" in bytes(self.columns) or b"etric" in bytes(self.unrendered_config):
+                self.misplaced = misplaced(self.unrendered_config, self.columns)
+            self.meta = self.meta.copy()
+            if self.config:
+                self.config.meta = self.config.meta.copy()
+            self.depends_on = _NULL
+        else:
+            self.depends_on = _NULL if self.attached_node else self.depends_on.copy()
+            self.meta = _NULL
+            if self.config:
+                self.config.meta = _NULL
+        self.columns = self.unrendered_config = _NULL
 
     def read_meta(self) -> object:
         """`config.meta`, or the node's own `meta` where the config has none. Raises NodeError."""
-        own = self.config.meta if self.config else _NO_META
+        own = self.config.meta if self.config else _NULL
         try:
             return msgspec.json.decode(own) or msgspec.json.decode(self.meta)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -132,6 +163,8 @@ class Args(Struct, gc=False):
     full_refresh: Any = None
     empty: Any = None
     sample: Any = None
+    event_time_start: Any = None
+    event_time_end: Any = None
     other: dict[str, Any] = msgspec.field(name="__other__", default_factory=dict)
 
 
@@ -170,7 +203,11 @@ def in_zone(moment: datetime, zone: tzinfo) -> datetime:
 
 def read_manifest(path: Path) -> Manifest:
     """Read manifest.json. Raises ArtifactError."""
-    manifest = _read(path, Manifest, "manifest")
+    return detached(_read(path, Manifest, "manifest"))
+
+
+def detached(manifest: Manifest) -> Manifest:
+    """A manifest whose nodes no longer hold on to the bytes that it was decoded from."""
     for node in manifest.nodes.values():
         node.detach()
     return manifest
@@ -204,7 +241,7 @@ def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
     except msgspec.ValidationError as error:
         raise _not_the_artifact(path, data, kind, error) from None
     except MemoryError:
-        raise ArtifactError("does not fit into the memory there is", where=str(path)) from None
+        raise ArtifactError("does not fit into memory", where=str(path)) from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:
@@ -229,13 +266,8 @@ def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
 
 def _read_bytes(path: Path) -> memoryview:
     try:
-        if path.exists() and not path.is_file():
-            raise ArtifactError("is not a file", where=str(path))
-        with path.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size >= MAX_BYTES:
-                raise ArtifactError(f"is larger than {MAX_BYTES >> 20} MiB and is not read", where=str(path))
-            data = _filled(_memory(size), file)
+        with open_regular(path, MAX_BYTES, links=True) as file:
+            data = _filled(_memory(os.fstat(file.fileno()).st_size), file)
     except FileNotFoundError:
         raise ArtifactError(
             "there is no such file",

@@ -139,6 +139,8 @@ class Client:
             return f"no answer within {seconds}; whether the refresh was triggered is unknown", True
         if isinstance(error, requests.exceptions.ProxyError):
             return f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True
+        if isinstance(_innermost(error), ConnectionRefusedError):
+            return f"connection refused: check that AnyMetrics is running at {self._connection.url}", True
         retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
         return f"the connection to {self._connection.url} fails: {_root(error)}", retriable
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -11,34 +12,36 @@ from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.lock import locked
 from dbt_anymetrics.memory import is_unfinished
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
-from dbt_anymetrics.planning import Plan, as_hooked, inputs_of, make_plan
+from dbt_anymetrics.output.reporter import Reporter
+from dbt_anymetrics.planning import Plan, as_hooked, inputs_of, is_of_same_service, make_plan
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import Reporter
 from dbt_anymetrics.result import Result, Status, count
+
+if TYPE_CHECKING:
+    from dbt_anymetrics.connection import Connection
 
 _OPEN = (Status.ERROR, Status.PLANNED)
 
 
 def refresh(options: Options, reporter: Reporter) -> Ending:
     """Plan, send, record. Raises UsageError when nothing could be sent."""
+    options.check()
     if switched_off := _switched_off(options, reporter):
         return switched_off
-    inputs = inputs_of(options, reporter)
+    inputs = inputs_of(options)
     with locked(inputs.folder):
-        plan = make_plan(options, inputs, reporter)
+        plan = make_plan(options, inputs)
+        for warning in plan.warnings:
+            reporter.warning(warning)
         if all(run.nothing_built for run in inputs.runs):
             # The record of an earlier run stays: `retry` may still need it.
             return _unsent(plan.document, reporter)
-        if lost := plan.forgotten:
-            reporter.warning(
-                f"refreshes of an earlier dbt run that failed or were not sent are forgotten now: {len(lost)}, for "
-                f"example {lost[0].table_name} {lost[0].partition}"
-            )
         return _deliver(plan, Record(inputs.folder), reporter)
 
 
 def retry(options: Options, reporter: Reporter) -> Ending:
     """Send again what the record says failed or was not sent. Raises UsageError when there is no record."""
+    options.check()
     if switched_off := _switched_off(options, reporter):
         return switched_off
     folder = options.project().target
@@ -47,17 +50,26 @@ def retry(options: Options, reporter: Reporter) -> Ending:
         previous = record.read()
         if previous is None:
             raise UsageError("there is no such record", where=str(record.path), hint="Run dbt-anymetrics refresh first")
+        _check_service(options, previous, record)
         open_ends = [result for result in previous.results if result.status in _OPEN]
         if not open_ends:
-            reporter.warning(f"{record.path} holds nothing that failed or was not sent")
+            reporter.note("Nothing failed and nothing was left over the last time, so there is nothing to send again.")
         plan = Plan(
             options=as_hooked(options, previous),
             results=[_again(result) for result in open_ends],
             invocation_id=previous.metadata.invocation_id,
             kept=[result for result in previous.results if result.status not in _OPEN],
-            forgotten=[],
         )
         return _deliver(plan, record, reporter)
+
+
+def _check_service(options: Options, previous: Document, record: Record) -> None:
+    if not is_of_same_service(options, previous):
+        raise UsageError(
+            f"is of another AnyMetrics ({previous.args.get('url')}) or tenant ({previous.args.get('tenant_id')})",
+            where=str(record.path),
+            hint="Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to these, or run dbt-anymetrics refresh",
+        )
 
 
 def _switched_off(options: Options, reporter: Reporter) -> Ending | None:
@@ -71,7 +83,7 @@ def _unsent(document: Document, reporter: Reporter) -> Ending:
     """The end of a command that had nothing to send and leaves the record as it is."""
     counts = count(document.results)
     if document.results:
-        reporter.begin(document.results)
+        reporter.begin(document.results, None)
         reporter.end(counts)
     return Ending(counts, 0, lambda: replace(document, results=list(document.results)))
 
@@ -90,23 +102,31 @@ def _again(result: Result) -> Result:
 
 def _deliver(plan: Plan, record: Record, reporter: Reporter) -> Ending:
     options = plan.options
+    opening = None
+    if plan.sends:
+        connection = options.connection()
+        opening = plan.opening(connection)
+        _warn_if_exposed(connection, reporter)
+        for loss in plan.losses:
+            reporter.warning(loss)
     return deliver(
         plan.results,
         record=record,
         kept=plan.kept,
         args=options.recorded(),
         invocation_id=plan.invocation_id,
-        delivering=Delivering(
-            connect=lambda: _connect(options, reporter), threads=options.threads, fail_fast=options.fail_fast
-        ),
+        delivering=Delivering(connect=lambda: _connect(options), threads=options.threads, fail_fast=options.fail_fast),
+        opening=opening,
         reporter=reporter,
     )
 
 
-def _connect(options: Options, reporter: Reporter) -> Caller:
-    from dbt_anymetrics.client import Client  # noqa: PLC0415 (requests is slow to import, and not every command sends)
-
-    connection = options.connection()
+def _warn_if_exposed(connection: Connection, reporter: Reporter) -> None:
     if connection.is_exposed:
         reporter.warning(f"the credentials travel unencrypted to {connection.url}; use https where the server has it")
-    return Client(connection, os.environ)
+
+
+def _connect(options: Options) -> Caller:
+    from dbt_anymetrics.client import Client  # noqa: PLC0415 (requests is slow to import, and not every command sends)
+
+    return Client(options.connection(), os.environ)

@@ -13,12 +13,19 @@ from msgspec import Struct
 
 from dbt_anymetrics.defaults import AUTH_TYPES, TIMEOUT
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.text import shown
 
 SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE")
 """Where the auth value is read from; the second is hidden by dbt in its own log. Never an option."""
 
 API_PATH = "/anymetrics/api/v1"
 
+PRIVATE_MARKS = "@?#"
+"""An address with one of these may hold a password or a token, and is not shown."""
+
+_URL = "--url / ANYMETRICS_URL"
+_EXAMPLE = "Give the base address of AnyMetrics, for example https://anymetrics.example.com or http://10.0.0.8:8083"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LONG = 8
 
@@ -97,13 +104,39 @@ def connection(
     Raises UsageError for the first wrong one.
     """
     return Connection(
-        url=_url(url),
+        url=base_address(url),
         tenant_id=_header(tenant_id, "--tenant-id / ANYMETRICS_TENANT_ID", "See Metric Applications > API Integration"),
         auth_type=_auth_type(auth_type),
         auth_value=Secret(_header(secret(environment), SECRET_VARIABLES[0], "It is read from the environment only")),
         timeout=_timeout(timeout),
         ca_bundle=_ca_bundle(ca_bundle),
     )
+
+
+def base_address(url: str | None) -> str:
+    """The base address of AnyMetrics in its normal form: the same service is the same text, however it is written.
+
+    The scheme and the host are in lower case, without the default port, a trailing slash or the path of the API.
+    Raises UsageError, which shows the address unless it may hold a password.
+    """
+    url = (url or "").strip()
+    if not url:
+        raise UsageError("is not set", where=_URL, hint=_EXAMPLE)
+    if any(mark in url for mark in PRIVATE_MARKS):
+        what = "has a user name, password, query or fragment, and is not shown because these may be secret"
+        raise UsageError(what, where=_URL, hint=_EXAMPLE)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UsageError(f"{shown(url)} is not an address", where=_URL, hint=_EXAMPLE) from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0 or not url.isprintable() or " " in url:
+        what = f"{shown(url)} is not an address that begins with http:// or https://"
+        raise UsageError(what, where=_URL, hint=_EXAMPLE)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.rstrip(".")
+    explicit = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    # The vendor's pages print the address of each call in full, and people paste it.
+    return f"{parts.scheme}://{host}{explicit}{parts.path.partition(API_PATH)[0].rstrip('/')}"
 
 
 def secret(environment: Mapping[str, str]) -> str | None:
@@ -115,25 +148,6 @@ def secret(environment: Mapping[str, str]) -> str | None:
 def secret_variable(environment: Mapping[str, str]) -> str | None:
     """The name of the variable that holds the auth value, if one does."""
     return next((name for name in SECRET_VARIABLES if environment.get(name)), None)
-
-
-def _url(url: str | None) -> str:
-    where = "--url / ANYMETRICS_URL"
-    example = "Give AnyMetrics' base address, for example https://anymetrics.example.com or http://10.0.0.8:8083"
-    if not url or not url.strip():
-        raise UsageError("is not set", where=where, hint=example)
-    url = url.strip()
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname and parts.port != 0 and url.isprintable() and " " not in url)
-    except ValueError:
-        raise UsageError("is not an address", where=where, hint=example) from None
-    if parts.scheme not in ("http", "https") or not has_host:
-        raise UsageError("is not an address that begins with http:// or https://", where=where, hint=example)
-    if "@" in parts.netloc or "?" in url or "#" in url:
-        raise UsageError("has a user name, password, query or fragment, which is not sent", where=where, hint=example)
-    # The vendor's pages print the address of each call in full; people paste it.
-    return url.partition(API_PATH)[0].rstrip("/")
 
 
 def _header(value: str | None, where: str, hint: str) -> str:

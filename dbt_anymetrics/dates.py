@@ -39,7 +39,7 @@ class Dates:
         self._orders = orders
         self._project_vars = project_vars
         self._environment = environment
-        self._run_date = run.date(orders.run_date, orders.hook_run_date, orders.timezone)
+        self._run_date = run.date(orders.run_date, orders.hook_run_date, orders.timezone).day
         self._ordered = self._order()
 
     def of(self, unique_id: str, node: Node, settings: NodeSettings) -> Sequence[date]:
@@ -55,6 +55,7 @@ class Dates:
         if settings.full_refresh_from and self._run.full_refresh(node):
             return _naming("anymetrics.full_refresh_from", lambda: self._since(settings.full_refresh_from, node))
         if settings.partition is None:
+            _check_batches(node, self._run)
             return [self._run_date]
         return _naming("anymetrics.partition", lambda: self._resolve(settings.partition, node.package_name))
 
@@ -90,6 +91,17 @@ class Dates:
         scoped = self._project_vars.get(package)
         maps = (self._orders.vars, self._run.vars, scoped if isinstance(scoped, dict) else {}, self._project_vars)
         return ChainMap(*({**each} for each in maps))
+
+
+def _check_batches(node: Node, run: Run) -> None:
+    """Refuse a guess: the batches of a microbatch model are rarely those of the run's date alone."""
+    if node.is_microbatch:
+        raise NodeError(
+            f"is not set, and dbt {run.results.metadata.dbt_version} does not record which batches it built",
+            where="anymetrics.partition",
+            hint="Set it to the dates of the batches, for example run_date-1..run_date, or give dbt the range with "
+            "'dbt-anymetrics dbt build --event-time-start 2024-07-01 --event-time-end 2024-07-18'",
+        )
 
 
 def _naming(key: str, dates: Callable[[], Sequence[date]]) -> Sequence[date]:

@@ -12,11 +12,12 @@ from click.core import ParameterSource
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.connection import SECRET_VARIABLES, secret_variable
-from dbt_anymetrics.errors import AnyMetricsError
-from dbt_anymetrics.inputs import RUN_RESULTS, read_inputs
+from dbt_anymetrics.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret_variable
+from dbt_anymetrics.errors import AnyMetricsError, UsageError
+from dbt_anymetrics.inputs import RUN_RESULTS, Inputs
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
-from dbt_anymetrics.plan import plan
+from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.planning import NO_SETTINGS, inputs_of, make_plan
 from dbt_anymetrics.project import PROJECT_FILE
 from dbt_anymetrics.result import Status, count
 from dbt_anymetrics.run import time_zone
@@ -27,45 +28,65 @@ _SETTINGS = (
 )  # fmt: skip
 
 
+_NEEDED = ("folder", "settings")
+"""Where these are wrong, there is nothing more to look at."""
+
+
 class _Check(Struct, frozen=True):
-    """One thing looked at: what was found, or the error."""
+    """One thing looked at: what was found, a warning, or an error with its exit code."""
 
     name: str
     finding: str
+    warns: bool = False
     exit_code: int = 0
 
 
 def debug(options: Options, context: click.Context) -> int:
-    """Print everything, and return the worst of the exit codes: 0, 1 (the server), 2 (settings or artifacts)."""
-    click.echo(f"dbt-anymetrics {__version__}, Python {platform.python_version()}, {platform.system()}")
-    click.echo("\nSettings")
+    """Print everything, and return the worst exit code: 1 for a node or the server, 2 for settings or artifacts."""
+    echo(f"dbt-anymetrics {__version__}, Python {platform.python_version()}, {platform.system()}")
+    echo("\nSettings")
     for name, value, source in _settings(options, context):
-        click.echo(f"  {name:<12} {one_line(value, 300):<40} {source}")
+        echo(f"  {name:<12} {one_line(value, 300):<40} {source}")
     checks: list[_Check] = []
     for title, looks in (
-        ("Project", (("folder", _folder), ("artifacts", _artifacts))),
+        ("Project", (("folder", _folder), ("hook", _hook), ("artifacts", _artifacts))),
         ("Connection", (("settings", _connection), ("call", _probe))),
     ):
-        click.echo(f"\n{title}")
+        echo(f"\n{title}")
         for name, look in looks:
             checks.append(_checked(name, look, options))
             _show(checks[-1])
-            if title == "Connection" and checks[-1].exit_code:
+            if checks[-1].exit_code and name in _NEEDED:
                 break
-    exit_code = max(check.exit_code for check in checks)
-    click.echo("\nEverything is in order." if exit_code == 0 else "\nSomething is to be mended: see ERROR above.")
-    return exit_code
+    echo(f"\n{_verdict(checks)}")
+    return max(check.exit_code for check in checks)
+
+
+def _verdict(checks: list[_Check]) -> str:
+    """The last line: it is true whatever was found."""
+    errors, warnings = sum(check.exit_code > 0 for check in checks), sum(check.warns for check in checks)
+    if errors:
+        return f"{errors} problem{'s' * (errors > 1)} found: see ERROR above."
+    if warnings:
+        return "The settings and the connection work. Before you rely on it, see WARN above."
+    return "Everything is in order."
 
 
 def _settings(options: Options, context: click.Context) -> Iterator[tuple[str, str, str]]:
     for name in _SETTINGS:
-        value = getattr(options, name)
-        yield name.replace("_", "-"), "(not set)" if value is None else str(value), _source(name, context)
+        yield name.replace("_", "-"), _value(options, name), _source(name, context)
     variable = secret_variable(os.environ)
     shown = "**********" if variable else "(not set)"
     yield "auth-value", shown, f"environment variable {variable or ' or '.join(SECRET_VARIABLES)}"
     switch = os.environ.get(ENABLED_VARIABLE)
     yield "enabled", switch or "true", f"environment variable {ENABLED_VARIABLE}" if switch else "default"
+
+
+def _value(options: Options, name: str) -> str:
+    value = getattr(options, name)
+    if name == "url" and value and any(mark in value for mark in PRIVATE_MARKS):
+        return "(not shown, it may hold a password)"
+    return "(not set)" if value is None else str(value)
 
 
 def _source(name: str, context: click.Context) -> str:
@@ -81,46 +102,90 @@ def _source(name: str, context: click.Context) -> str:
 def _checked(name: str, look: Callable[[Options], str], options: Options) -> _Check:
     try:
         return _Check(name, look(options))
+    except _WarningError as warning:
+        return _Check(name, str(warning), warns=True)
     except AnyMetricsError as error:
-        return _Check(name, str(error), error.exit_code)
+        return _Check(name, str(error), exit_code=error.exit_code)
 
 
 def _show(check: _Check) -> None:
-    label = click.style("ERROR", fg="red") if check.exit_code else click.style("OK", fg="green")
-    click.echo(f"  {check.name:<12} {label} {one_line(check.finding, 2000)}")
+    label, colour = ("ERROR", "red") if check.exit_code else ("WARN", "yellow") if check.warns else ("OK", "green")
+    echo(f"  {check.name:<12} {click.style(label, fg=colour)} {one_line(check.finding, 2000)}")
+
+
+class _WarningError(AnyMetricsError):
+    """What may be as it is meant, or may be the reason that nothing happens."""
 
 
 def _folder(options: Options) -> str:
-    folder = options.project().folder
-    found = "" if (folder / PROJECT_FILE).is_file() else f" (without a {PROJECT_FILE})"
-    return f"{folder.resolve()}{found}"
+    folder = options.project().folder.resolve()
+    if not (folder / PROJECT_FILE).is_file() and not (options.manifest or options.run_results):
+        raise UsageError(
+            f"there is no {PROJECT_FILE}",
+            where=str(folder),
+            hint="Run this in a dbt project, or name its folder with --project-dir",
+        )
+    return str(folder)
+
+
+def _hook(options: Options) -> str:
+    project = options.project()
+    if not project.has_hook:
+        raise _WarningError(
+            f"none in {PROJECT_FILE}: 'dbt build' alone refreshes nothing",
+            hint="Add anymetrics.refresh() to on-run-end, run 'dbt-anymetrics refresh' after dbt, or run "
+            "'dbt-anymetrics dbt build'",
+        )
+    if not project.has_package:
+        raise UsageError(
+            "on-run-end calls anymetrics.refresh(), but the dbt package is not installed",
+            where=PROJECT_FILE,
+            hint="Add it to packages.yml and run 'dbt deps'",
+        )
+    return f"anymetrics.refresh() in on-run-end of {PROJECT_FILE}"
 
 
 def _artifacts(options: Options) -> str:
     time_zone(options.timezone)
     project = options.project()
     if not options.run_results and not (project.target / RUN_RESULTS).exists():
-        return f"none yet in {project.target}: run dbt first"
-    inputs = read_inputs(project, options.manifest, options.run_results)
-    results = plan(inputs.manifest, inputs.runs, options.orders(), project.vars(), os.environ)
-    counts = count(results)
+        raise _WarningError(
+            f"there are none in {project.target} yet, so the settings of the models are not known",
+            hint="Run dbt first",
+        )
+    inputs = inputs_of(options)
+    plan = make_plan(options, inputs)
+    if not plan.results:
+        raise AnyMetricsError(NO_SETTINGS, where=str(inputs.folder))
+    counts = count(plan.results)
+    if counts.error:
+        nodes = "1 node" if counts.error == 1 else f"{counts.error} nodes"
+        hint = "'dbt-anymetrics plan' lists them"
+        raise AnyMetricsError(f"there are wrong settings on {nodes}", where=str(inputs.folder), hint=hint)
+    tables = len({result.table_name for result in plan.results if result.status is Status.PLANNED})
+    if plan.warnings:
+        raise _WarningError(". ".join(plan.warnings))
+    return (
+        f"{_described(inputs)}; to refresh: {counts.not_sent} dates of {tables} tables, already refreshed: "
+        f"{counts.already}, skipped: {counts.skip}, not part of this run: {counts.untouched}"
+    )
+
+
+def _described(inputs: Inputs) -> str:
     metadata, args = inputs.runs[-1].results.metadata, inputs.runs[-1].results.args
-    tables = len({result.table_name for result in results if result.status is Status.PLANNED})
     return (
         f"{inputs.folder.resolve()}: dbt {args.which or args.command or '(unknown command)'} of dbt "
-        f"{metadata.dbt_version}, written {metadata.generated_at:%Y-%m-%d %H:%M:%S %Z}; to refresh: "
-        f"{counts.not_sent} dates of {tables} tables, skipped {counts.skip}, wrong {counts.error}"
+        f"{metadata.dbt_version}, written {metadata.generated_at:%Y-%m-%d %H:%M:%S %Z}"
     )
 
 
 def _connection(options: Options) -> str:
     connection = options.connection()
-    notes = ["complete"]
-    if connection.is_exposed:
-        notes.append("but the credentials travel unencrypted: use https where the server has it")
     if not is_enabled():
-        notes.append(f"but {ENABLED_VARIABLE} switches every refresh off")
-    return ", ".join(notes)
+        raise _WarningError("complete, but every refresh is switched off", where=ENABLED_VARIABLE)
+    if connection.is_exposed:
+        raise _WarningError("complete, but the credentials travel unencrypted: use https where the server has it")
+    return "complete"
 
 
 def _probe(options: Options) -> str:

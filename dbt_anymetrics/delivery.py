@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.answer import Answer
+from dbt_anymetrics.output.reporter import Retry
 from dbt_anymetrics.result import Result, Status, Timing
 
 Trigger = Callable[[str, date], Answer]
@@ -93,6 +94,7 @@ class Delivery:
         threads: int,
         backoff: Backoff,
         fail_fast: bool = False,
+        on_retry: Callable[[Retry], None],
     ) -> None:
         self.given_up: str | None = None
         self.total = len(planned)
@@ -103,9 +105,10 @@ class Delivery:
         self._stop = threading.Event()
         self._backoff = backoff
         self._fail_fast = fail_fast
+        self._on_retry = on_retry
         self._budget = RetryBudget(self.total)
         self._circuit = Circuit(max(10, 2 * threads))
-        self._done: SimpleQueue[tuple[Result, Result] | _Signal] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Result, Result] | Retry | _Signal] = SimpleQueue()
         self._workers = min(threads, self.total)
         # Answers are not to come faster than they are recorded: a kill would lose those that wait, and memory grow.
         self._room = threading.Semaphore(2 * threads)
@@ -126,6 +129,8 @@ class Delivery:
                     running -= 1
                 elif done is _Signal.STOPPED:
                     self._stop.set()
+                elif isinstance(done, Retry):
+                    self._on_retry(done)
                 else:
                     yield self._settled(*done)
         finally:
@@ -160,7 +165,7 @@ class Delivery:
         self._room.release()
         return result
 
-    def _next(self) -> tuple[Result, Result] | _Signal:
+    def _next(self) -> tuple[Result, Result] | Retry | _Signal:
         while True:
             with suppress(Empty):
                 # Without a time limit, Windows would not see Ctrl-C while waiting here.
@@ -187,7 +192,11 @@ class Delivery:
             attempts += 1
             answer = self._call(planned)
             wait = self._wait(attempts, answer)
-            if wait is None or self._stop.wait(wait):
+            if wait is None:
+                break
+            # It is told from the thread that reads the queue, as everything is: the output has one writer.
+            self._done.put(Retry(refresh=planned, message=answer.message or "", attempt=attempts, wait=wait))
+            if self._stop.wait(wait):
                 break
         self._give_up_after(answer)
         return replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from functools import partial
@@ -16,9 +15,9 @@ from dbt_anymetrics.answer import Answer
 from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.interrupt import stoppable
+from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.record import Document, Record
-from dbt_anymetrics.report import Reporter
-from dbt_anymetrics.result import Counts, Result, Results, Status, statuses
+from dbt_anymetrics.result import Counts, Result, Results, Status, count
 
 
 class Caller(Protocol):
@@ -60,6 +59,7 @@ def deliver(
     invocation_id: str | None,
     delivering: Delivering,
     reporter: Reporter,
+    opening: Opening | None = None,
 ) -> Ending:
     """Send what is planned, record each outcome at once, and report it. What is `kept` stands in the record as it is.
 
@@ -74,13 +74,13 @@ def deliver(
     caller = delivering.connect() if planned else None
     recording = _Recording(record, reporter)
     recording.begin(Document.of(args, Results(lambda: chain(kept, results)), invocation_id))
-    reporter.begin(results)
+    reporter.begin(results, opening)
     exit_code = 0
     if caller:
         with closing(caller):
             exit_code = _send(planned, caller, delivering, recording, reporter)
     ended = Results(lambda: chain(others, recording))
-    counts = Counts.of(statuses(others) + recording.statuses)
+    counts = count(others) + recording.counts
     read = recording.finish(Document.of(args, Results(lambda: chain(kept, ended)), invocation_id))
     reporter.end(counts)
     return Ending(counts, exit_code or int(recording.broken or not counts.all_well), read)
@@ -96,6 +96,7 @@ def _send(
         threads=delivering.threads,
         backoff=delivering.backoff,
         fail_fast=delivering.fail_fast,
+        on_retry=reporter.retry,
     )
     with stoppable(delivery.stop, delivery.abandon) as interrupted:
         for number, result in enumerate(delivery, start=1):
@@ -114,14 +115,14 @@ class _Recording:
         self.broken = False
         self._record = record
         self._reporter = reporter
-        self.statuses: Counter[Status] = Counter()
+        self.counts = Counts()
         self._unwritten: list[Result] = []
 
     def begin(self, document: Document) -> None:
         self._try(lambda: self._record.begin(document))
 
     def add(self, result: Result) -> None:
-        self.statuses[result.status] += 1
+        self.counts += count([result])
         if not self._try(lambda: self._record.add(result)):
             self._unwritten.append(result)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -11,12 +13,16 @@ from msgspec import Struct
 
 from dbt_anymetrics.artifacts import read_run_results
 from dbt_anymetrics.commands import refresh
-from dbt_anymetrics.environment import options_from_environment
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
-from dbt_anymetrics.progress import Progress
-from dbt_anymetrics.report import Level, TextReporter
+from dbt_anymetrics.output.progress import Progress
+from dbt_anymetrics.output.reporter import Level
+from dbt_anymetrics.output.terminal import fitted
+from dbt_anymetrics.output.text import TextReporter
+from dbt_anymetrics.parameters import from_environment
+from dbt_anymetrics.result import Result
+from dbt_anymetrics.run import BUILDING_COMMANDS, spelled
 
 try:
     from dbt_common.events.base_types import EventLevel
@@ -35,23 +41,31 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     partition: list[str] | None = None
     models: list[str] | None = None
     on_error: str = "warn"
+    invocation_id: str | None = None
 
 
 class DbtOutput:
-    """Lines as events of dbt's own: they appear where dbt's do, in its form, its log file and its callbacks."""
+    """Lines as events of dbt's own: they appear where dbt's do, in its form, its log file and its callbacks.
 
-    def __init__(self, *, colours: bool) -> None:
-        self._colours = colours
+    They have no colours: dbt writes the same text to its terminal and to its log file.
+    """
 
-    def result(self, line: str, level: Level) -> None:
-        """Write a line that the user asked for."""
-        self.log(line, level)
+    def result(self, line: str, level: Level, result: Result | None = None) -> None:
+        """Write a line that the user asked for, with the data of the result that it is about."""
+        text = fitted(click.unstyle(line), sys.stdout)
+        # Never as a warning of dbt's: with --warn-error it would end the command.
+        at = EventLevel.ERROR if level == "error" else EventLevel.INFO
+        if result is None or not _fire_with_data(text, result, at):
+            with suppress(Exception):  # whatever an output of dbt's raises, the work goes on
+                fire_event(Note(msg=text), level=at)
 
     def log(self, line: str, level: Level) -> None:
         """Write a line about the work itself."""
-        # Never as a warning of dbt's: with --warn-error it would end the command.
-        at = EventLevel.ERROR if level == "error" else EventLevel.INFO
-        fire_event(Note(msg=line if self._colours else click.unstyle(line)), level=at)
+        self.result(line, level)
+
+    def columns(self) -> int:
+        """As many as a line may want: dbt cuts none."""
+        return sys.maxsize
 
     def progress(self, progress: Progress) -> None:
         """Tell of it in a line now and then: the terminal is dbt's."""
@@ -59,10 +73,22 @@ class DbtOutput:
             self.log(str(progress), "info")
 
 
+def _fire_with_data(text: str, result: Result, level: Any) -> bool:  # noqa: ANN401 (dbt's EventLevel)
+    """Fire an event with the data of a result; false where this dbt does not let us."""
+    try:
+        from dbt_anymetrics.dbt_event import AnyMetricsRefresh  # noqa: PLC0415 (it may fail in a dbt to come)
+
+        data = msgspec.to_builtins(result)
+        fire_event(AnyMetricsRefresh(text, data), level=level)
+    except Exception:  # noqa: BLE001 (dbt's classes are its own affair: the line is shown without data then)
+        return False
+    return True
+
+
 def answer(requests: list[str], invocation_id: str) -> bool:
     """Do what each request asks for, and return whether dbt's command is to fail for it."""
     flags = get_flags()
-    reporter = TextReporter(DbtOutput(colours=bool(flags.USE_COLORS)))
+    reporter = TextReporter(DbtOutput())
     outcomes = [_answer(request, invocation_id, flags, reporter) for request in requests]
     return any(outcomes)
 
@@ -71,6 +97,9 @@ def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -
     request = Request(on_error="warn")
     try:
         request = _request(text)
+        if flags.WHICH not in BUILDING_COMMANDS:
+            reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
+            return False
         options = _options(request, flags)
         _check_artifacts(options, invocation_id, flags)
         exit_code = refresh(options, reporter).exit_code
@@ -95,7 +124,8 @@ def _request(text: str) -> Request:
 
 
 def _options(request: Request, flags: Any) -> Options:  # noqa: ANN401
-    return options_from_environment(
+    return from_environment(
+        command="hook",
         project_dir=_text(flags.PROJECT_DIR),
         target_path=_text(flags.TARGET_PATH),
         hook_run_date=request.run_date,

@@ -51,6 +51,8 @@ def read_inputs(
 def _supplement(args: Args, seen: Args) -> None:
     args.full_refresh = args.full_refresh or args.other.get("full_refresh") or seen.full_refresh
     args.empty = args.empty or args.other.get("empty") or seen.empty
+    args.event_time_start = args.event_time_start or args.other.get("event_time_start") or seen.event_time_start
+    args.event_time_end = args.event_time_end or args.other.get("event_time_end") or seen.event_time_end
     args.sample = args.sample or args.other.get("sample") or seen.sample
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from dbt_anymetrics.files import create
 from dbt_anymetrics.result import Result
 
 _PIECE = 1 << 16
@@ -28,8 +29,8 @@ class Journal:
 
     def __init__(self, path: Path, generated_at: datetime) -> None:
         self._path = path
-        path.unlink(missing_ok=True)  # where locks do not work, another command may still write to it
-        self._file = path.open("a+b", buffering=0)
+        # A new file: where locks do not work, another command may still write to the old one.
+        self._file = create(path)
         self._append(_Head(generated_at))
 
     def add(self, result: Result) -> None:
@@ -55,11 +56,12 @@ class Journal:
 
     def _append(self, entry: Struct) -> None:
         line = msgspec.json.encode(entry) + b"\n"
+        self._file.seek(0, os.SEEK_END)
         if self._file.write(line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _read(self, at: int) -> bytes:
-        self._file.seek(at)  # what is appended goes to the end all the same
+        self._file.seek(at)
         return self._file.read(_PIECE)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.files import open_own
 
 FILE_NAME = ".anymetrics_results.lock"
 
@@ -24,7 +25,7 @@ def locked(folder: Path) -> Iterator[None]:
     cannot be written there either is told when it is tried.
     """
     try:
-        file = (folder / FILE_NAME).open("ab")
+        file = open_own(folder / FILE_NAME)
     except OSError:
         yield
         return

@@ -9,18 +9,30 @@ from msgspec.structs import replace
 from dbt_anymetrics.record import Document
 from dbt_anymetrics.result import Key, Result, Results, Status
 
+_WAYS = {
+    "dbt": "dbt-anymetrics dbt",
+    "hook": "the hook",
+    "python": "dbt_anymetrics.refresh()",
+    "refresh": "dbt-anymetrics refresh",
+    "retry": "dbt-anymetrics retry",
+}
+"""What a user calls the commands that a record may be of."""
+
 
 def recall(results: Collection[Result], previous: Document | None) -> Collection[Result]:
     """The same results, with what the record says was already refreshed for the same dbt invocation as skipped."""
     done = {result.key: result for result in _of_same_runs(previous, results) if result.was_refreshed}
-    return Results(lambda: (_already(result, done) for result in results)) if done else results
+    if previous is None or not done:
+        return results
+    way = _WAYS.get(str(previous.args.get("command")), "an earlier command")
+    return Results(lambda: (_already(result, done, way) for result in results))
 
 
-def _already(result: Result, done: Mapping[Key, Result]) -> Result:
+def _already(result: Result, done: Mapping[Key, Result], way: str) -> Result:
     earlier = done.get(result.key) if result.status is Status.PLANNED else None
     if earlier is None:
         return result
-    message = "already refreshed for this dbt run; --force sends it again"
+    message = earlier.message if earlier.is_done_before else f"already refreshed by {way}; --force sends it again"
     return replace(earlier, unique_id=result.unique_id, status=Status.SKIPPED, message=message)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from dbt_anymetrics.text import shown
 
 PREFIX = "anymetrics"
 
-_NEARLY = re.compile(r"any[_-]?metrics?[._-](.*)", re.IGNORECASE)
+NEARLY = re.compile(r"any[_-]?metrics?[._-](.*)", re.IGNORECASE)
 """A key that can only be meant for us; to pass over it in silence would refresh the wrong dates."""
 
 OnTestFailure = Literal["skip", "refresh"]
@@ -36,6 +36,18 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 KEYS = NodeSettings.__struct_fields__
 
+_OWN = re.compile(rf"{PREFIX}[._-]({'|'.join(KEYS)})")
+
+
+def not_read_at(place: str) -> NodeError:
+    """The error for a setting in a place where nobody looks for it."""
+    key = place.rpartition(": ")[2].removeprefix(PREFIX).lstrip("._-") or "<key>"
+    return NodeError(
+        "is not a place where settings are read",
+        where=place,
+        hint=f"Write it in the meta of the node, as 'config: meta: {PREFIX}.{key}', or under +meta in dbt_project.yml",
+    )
+
 
 def read_settings(meta: object) -> NodeSettings | None:
     """The settings in a node's meta, or None when it has none at all.
@@ -52,13 +64,27 @@ def read_settings(meta: object) -> NodeSettings | None:
     return NodeSettings(**given) if given else None
 
 
+def settings_in(found: object, depth: int = 3) -> Iterator[str]:
+    """Where settings stand in maps within maps, as `config: meta: anymetrics.partition`."""
+    if not isinstance(found, Mapping) or not depth:
+        return
+    for key, value in found.items():
+        if _OWN.fullmatch(str(key)) or (key == PREFIX and isinstance(value, Mapping) and value.keys() & set(KEYS)):
+            yield str(key)
+        else:
+            yield from (f"{key}: {place}" for place in settings_in(value, depth - 1))
+
+
 def _collect(meta: Mapping[str, Any]) -> dict[str, Any]:
     nested = meta.get(PREFIX)
     if nested is not None and not isinstance(nested, dict):
         raise NodeError("is not a map of settings", where=PREFIX, hint=f"Write '{PREFIX}.<key>: ...' or a map under it")
     for key in meta:
-        if (near := _NEARLY.match(key)) and not key.startswith(f"{PREFIX}."):
+        if (near := NEARLY.match(key)) and not key.startswith(f"{PREFIX}."):
             raise NodeError("is not a setting", where=key, hint=_nearest(near[1].lower()))
+    for place in settings_in({key: value for key, value in meta.items() if isinstance(value, Mapping)}):
+        if not place.startswith(PREFIX):
+            raise not_read_at(f"meta: {place}")
     flat = {key.removeprefix(f"{PREFIX}."): value for key, value in meta.items() if key.startswith(f"{PREFIX}.")}
     return {**(nested or {}), **flat}
 

@@ -45,6 +45,8 @@ class Options(Struct, frozen=True, kw_only=True):
     vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
     models: Sequence[str] = ()
     force: bool = False
+    every: bool = False
+    command: str = "refresh"
 
     url: str | None = None
     tenant_id: str | None = None
@@ -79,6 +81,19 @@ class Options(Struct, frozen=True, kw_only=True):
             vars=self.vars,
         )
 
+    def check(self) -> None:
+        """Refuse at once what no command can work with, whatever it would do first. Raises UsageError."""
+        _ = self.address
+
+    @property
+    def address(self) -> str | None:
+        """AnyMetrics' base address in its normal form, or None where it is not given. Raises UsageError."""
+        if not self.url or not self.url.strip():
+            return None
+        from dbt_anymetrics.connection import base_address  # noqa: PLC0415 (not every command has an address)
+
+        return base_address(self.url)
+
     def connection(self) -> Connection:
         """The connection, checked. Raises UsageError."""
         from dbt_anymetrics.connection import connection  # noqa: PLC0415 (not every command connects)
@@ -92,8 +107,9 @@ class Options(Struct, frozen=True, kw_only=True):
         )
 
     def recorded(self) -> dict[str, Any]:
-        """The options as the artifact shows them; there is no secret among them."""
+        """The options as the artifact shows them; there is no secret among them. Raises UsageError."""
         given = msgspec.to_builtins(self, enc_hook=str)  # a path, or whatever YAML made of a var
+        given["url"] = self.address
         del given["seen_args"]
         return {key: value for key, value in given.items() if value not in (None, (), [], {}, False)}
 

@@ -16,16 +16,14 @@ from msgspec.structs import replace
 from dbt_anymetrics.artifacts import REFRESHABLE, Manifest, Node
 from dbt_anymetrics.dates import Dates, Orders
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.node_settings import NodeSettings, read_settings
+from dbt_anymetrics.node_settings import NodeSettings, not_read_at, read_settings
 from dbt_anymetrics.result import Result, Results, Status
-from dbt_anymetrics.run import Run, failed_tests
+from dbt_anymetrics.run import NOT_IN_RUN, Run, failed_tests
 from dbt_anymetrics.table_name import node_table_name
-
-NOT_IN_RUN = "not part of this run"
 
 WRONG_SETTINGS = "; its settings are wrong: "
 
-NOT_SELECTED = "not selected by --model"
+NOT_SELECTED = "not selected by --select"
 
 
 class Refreshes(Struct, frozen=True):
@@ -92,19 +90,28 @@ class _Planner:
         node = self._manifest.nodes[unique_id]
         if node.resource_type not in REFRESHABLE:
             return []
-        unselected = self._unselected(unique_id, node)
-        idle = unselected or self._not_built(unique_id)
+        untouched = self._untouched(unique_id, node)
         try:
+            if node.misplaced:
+                raise not_read_at(node.misplaced)
             settings = read_settings(node.read_meta())
             if settings is None:
                 return []
-            reason = unselected or self._skip_reason(unique_id, node, settings, idle)
-            return self._skip(unique_id, reason) if reason else self._refreshes(unique_id, node, settings)
+            if untouched:
+                return self._one(unique_id, Status.UNTOUCHED, untouched)
+            if reason := self._skip_reason(unique_id, node, settings):
+                return self._one(unique_id, Status.SKIPPED, reason)
+            return self._refreshes(unique_id, node, settings)
         except (NodeError, UsageError) as error:
-            # What this run did not build cannot fail it; its mistake is still said.
-            if idle:
-                return self._skip(unique_id, f"{idle}{WRONG_SETTINGS}{error}")
-            return self._one(unique_id, Status.ERROR, str(error))
+            return self._wrong(unique_id, untouched, str(error))
+
+    def _wrong(self, unique_id: str, untouched: str | None, mistake: str) -> list[Group]:
+        """Tell a mistake; in a node that this run did not build, it cannot fail the run."""
+        if untouched:
+            return self._one(unique_id, Status.UNTOUCHED, f"{untouched}{WRONG_SETTINGS}{mistake}")
+        if idle := self._not_built(unique_id):
+            return self._one(unique_id, Status.SKIPPED, f"{idle}{WRONG_SETTINGS}{mistake}")
+        return self._one(unique_id, Status.ERROR, mistake)
 
     def _refreshes(self, unique_id: str, node: Node, settings: NodeSettings) -> list[Refreshes]:
         adapter = self._manifest.metadata.adapter_type
@@ -115,6 +122,15 @@ class _Planner:
             if not run.not_built(unique_id)
         ]
 
+    def _untouched(self, unique_id: str, node: Node) -> str | None:
+        """Why neither the run nor this command has anything to do with a node, or None when both have."""
+        if reason := self._unselected(unique_id, node):
+            return reason
+        if node.materialized == "ephemeral":
+            return "an ephemeral model has no table"
+        reasons = [run.untouched(unique_id) for run, _ in self._runs]
+        return _chosen(reasons) if all(reasons) else None
+
     def _unselected(self, unique_id: str, node: Node) -> str | None:
         globs = self._orders.models
         names = (node.name, f"{node.name}.v{node.version}", unique_id)
@@ -124,29 +140,27 @@ class _Planner:
     def _not_built(self, unique_id: str) -> str | None:
         """Why none of the runs built a node, or None when one did."""
         reasons = [run.not_built(unique_id) for run, _ in self._runs]
-        if not all(reasons):
-            return None
-        return next((reason for reason in reversed(reasons) if reason != NOT_IN_RUN), NOT_IN_RUN)
+        return _chosen(reasons) if all(reasons) else None
 
-    def _skip_reason(self, unique_id: str, node: Node, settings: NodeSettings, idle: str | None) -> str | None:
+    def _skip_reason(self, unique_id: str, node: Node, settings: NodeSettings) -> str | None:
         if settings.enabled is False:
             return "switched off by anymetrics.enabled: false"
-        if node.materialized == "ephemeral":
-            return "an ephemeral model has no table"
         if node.materialized == "view" and not settings.enabled:
-            return "a view holds no data of its own; anymetrics.enabled: true refreshes it all the same"
-        if idle:
+            return "a view has no data of its own. Set anymetrics.enabled: true to refresh it anyway"
+        if idle := self._not_built(unique_id):
             return idle
         test = self._failed_tests.get(unique_id)
         if test and settings.on_test_failure == "skip":
-            return f"its test {test} failed; anymetrics.on_test_failure: refresh refreshes it all the same"
+            return f"its test {test} failed. Set anymetrics.on_test_failure: refresh to refresh it anyway"
         return None
-
-    def _skip(self, unique_id: str, reason: str) -> list[Group]:
-        return self._one(unique_id, Status.SKIPPED, reason)
 
     def _one(self, unique_id: str, status: Status, message: str) -> list[Group]:
         return [[Result(unique_id=unique_id, status=status, message=message, invocation_id=self._newest)]]
+
+
+def _chosen(reasons: Sequence[str | None]) -> str | None:
+    """The newest run's reason that says more than that a node was no part of it."""
+    return next((reason for reason in reversed(reasons) if reason != NOT_IN_RUN), NOT_IN_RUN)
 
 
 def _deduplicated(groups: Sequence[Group]) -> list[Group]:

@@ -45,11 +45,13 @@ class Listener:
         Raises SystemExit(1), which dbt lets through, when a refresh failed and the hook says `on_error='fail'`.
         """
         name = event.info.name
-        if name == "JinjaLogInfo" and event.data.msg.startswith(REQUEST):
+        if name == "JinjaLogDebug" and event.data.msg.startswith(REQUEST):
             self._requests.append(event.data.msg.removeprefix(REQUEST))
         elif name == "CommandCompleted":
             os.environ.pop(PLUGIN_VARIABLE, None)
-            requests, self._requests = self._requests, []
+            # Another invocation in another thread of this process ends by itself.
+            requests = [request for request in self._requests if event.info.invocation_id in request]
+            self._requests = [request for request in self._requests if request not in requests]
             if requests and _is_fatal(requests, event.info.invocation_id) and event.data.success:
                 raise SystemExit(1)
 

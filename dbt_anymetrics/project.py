@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.files import read_regular
 
 PROJECT_FILE = "dbt_project.yml"
+_MAX_BYTES = 1 << 24
 _PROJECT_DIR_VARIABLES = ("DBT_ENGINE_PROJECT_DIR", "DBT_PROJECT_DIR")
+_PACKAGES_VARIABLES = ("DBT_ENGINE_PACKAGES_INSTALL_PATH", "DBT_PACKAGES_INSTALL_PATH")
 _TARGET_PATH_VARIABLES = ("DBT_ENGINE_TARGET_PATH", "DBT_TARGET_PATH")
 
 
@@ -43,6 +46,17 @@ class Project:
         """`vars:` of dbt_project.yml; read at the first look-up, because few projects need it here."""
         return _LazyVars(self)
 
+    @property
+    def has_hook(self) -> bool:
+        """Whether on-run-end of dbt_project.yml calls our macro. Raises UsageError when the file is not YAML."""
+        return "anymetrics" in self._text and "anymetrics.refresh" in str(self.configuration.get("on-run-end"))
+
+    @property
+    def has_package(self) -> bool:
+        """Whether `dbt deps` installed our dbt package. Raises UsageError when dbt_project.yml is not YAML."""
+        packages = _first(self._environment, _PACKAGES_VARIABLES) or self.configuration.get("packages-install-path")
+        return (self.folder / str(packages or "dbt_packages") / "anymetrics" / PROJECT_FILE).is_file()
+
     @cached_property
     def configuration(self) -> dict[str, Any]:
         """dbt_project.yml as a mapping; empty when there is none. Raises UsageError when it is not YAML."""
@@ -52,9 +66,10 @@ class Project:
     @cached_property
     def _text(self) -> str:
         try:
-            return (self.folder / PROJECT_FILE).read_text(encoding="utf-8", errors="replace")
+            content = read_regular(self.folder / PROJECT_FILE, _MAX_BYTES, links=True)
         except OSError:
             return ""
+        return content.decode("utf-8", errors="replace")
 
     def _configured_target(self) -> str | None:
         # YAML is loaded only where the deprecated key is there at all: it doubles the time this program takes to start.

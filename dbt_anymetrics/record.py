@@ -6,10 +6,10 @@ artifact itself is replaced whole, so that it is readable JSON at every moment.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.files import create, mode_of, read_regular
 from dbt_anymetrics.journal import Journal, left_behind
 from dbt_anymetrics.result import Result
 
@@ -70,7 +71,7 @@ class Record:
     def read(self) -> Document | None:
         """The artifact with what its journal adds, or None when there is none. Raises RecordError."""
         try:
-            document = msgspec.json.decode(_read_bytes(self.path), type=Document)
+            document = msgspec.json.decode(read_regular(self.path, MAX_BYTES), type=Document)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -85,7 +86,7 @@ class Record:
         """The artifact that was just written. Raises RecordError when it is gone, or another command's."""
         document = self.read()
         if document is None or document.metadata != written.metadata:
-            raise RecordError("is gone, or another command's by now", where=str(self.path))
+            raise RecordError("is gone or was replaced by another command", where=str(self.path))
         return document
 
     def begin(self, document: Document) -> None:
@@ -130,7 +131,7 @@ class Record:
         # Always the same name: what a killed writer leaves, the next one replaces. The lock keeps others away.
         draft = self.path.with_name(f".{FILE_NAME}.draft")
         try:
-            with draft.open("wb") as file:
+            with BufferedWriter(create(draft, mode_of(self.path))) as file:
                 file.writelines(document.pieces())
             draft.replace(self.path)
         finally:
@@ -138,7 +139,7 @@ class Record:
 
     def _left_behind(self, document: Document) -> list[Result]:
         try:
-            return left_behind(_read_bytes(self._journal_path), document.metadata.generated_at)
+            return left_behind(read_regular(self._journal_path, MAX_BYTES), document.metadata.generated_at)
         except OSError:
             return []
 
@@ -151,12 +152,6 @@ class Record:
             where=str(self.path),
             hint="Nothing remembers what was sent: a second refresh would send it again",
         )
-
-
-def _read_bytes(path: Path) -> bytes:
-    if path.stat().st_size > MAX_BYTES:
-        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES >> 20} MiB")
-    return path.read_bytes()
 
 
 def _identity(result: Result) -> tuple[object, ...]:

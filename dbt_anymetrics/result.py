@@ -18,6 +18,8 @@ class Status(str, Enum):
     SUCCESS = "success"
     ERROR = "error"
     SKIPPED = "skipped"
+    UNTOUCHED = "untouched"
+    """Configured, but no part of this run: nothing was to be done."""
 
 
 class Timing(Struct, frozen=True, gc=False):
@@ -61,6 +63,11 @@ class Result(Struct, frozen=True, kw_only=True, gc=False):
         return self.invocation_id, self.table_name, self.partition
 
     @property
+    def is_done_before(self) -> bool:
+        """Whether an earlier command refreshed this, so that this one did not."""
+        return self.status is Status.SKIPPED and self.timing is not None
+
+    @property
     def was_refreshed(self) -> bool:
         """Whether AnyMetrics confirmed this refresh, now or when an earlier command sent it."""
         return self.timing is not None and self.status is not Status.ERROR
@@ -86,27 +93,26 @@ class Results(Collection[Result]):
         return any(each == result for each in self)
 
 
-class Counts(Struct, frozen=True):
-    """How many results stand where."""
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many results stand where.
 
-    ok: int
-    error: int
-    skip: int
-    not_sent: int
+    `already` counts what an earlier command refreshed, and `untouched` the nodes that are no part of the run.
+    """
 
-    @classmethod
-    def of(cls, by_status: Counter[Status]) -> Counts:
-        """The counts of so many results of each status."""
-        return cls(
-            ok=by_status[Status.SUCCESS],
-            error=by_status[Status.ERROR],
-            skip=by_status[Status.SKIPPED],
-            not_sent=by_status[Status.PLANNED],
-        )
+    ok: int = 0
+    error: int = 0
+    skip: int = 0
+    not_sent: int = 0
+    already: int = 0
+    untouched: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """The counts of both together."""
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that this command had to do with."""
         return self.ok + self.error + self.skip + self.not_sent
 
     @property
@@ -120,11 +126,15 @@ class Counts(Struct, frozen=True):
         return f"OK={self.ok} ERROR={self.error} SKIP={self.skip}{waiting} TOTAL={self.total}"
 
 
-def statuses(results: Iterable[Result]) -> Counter[Status]:
-    """How often each status is there."""
-    return Counter(result.status for result in results)
+_COUNTED_AS = {
+    Status.SUCCESS: "ok",
+    Status.ERROR: "error",
+    Status.SKIPPED: "skip",
+    Status.PLANNED: "not_sent",
+    Status.UNTOUCHED: "untouched",
+}
 
 
 def count(results: Iterable[Result]) -> Counts:
-    """Count results by status."""
-    return Counts.of(statuses(results))
+    """Count results by what became of them."""
+    return Counts(**Counter("already" if result.is_done_before else _COUNTED_AS[result.status] for result in results))

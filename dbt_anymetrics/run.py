@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 
+from msgspec import Struct
+
 from dbt_anymetrics.artifacts import Manifest, Node, NodeResult, RunResults, as_utc, in_zone
 from dbt_anymetrics.errors import ArtifactError, UsageError
-from dbt_anymetrics.partition import parse_date
+from dbt_anymetrics.partition import days, parse_date
+from dbt_anymetrics.text import shown
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
 
@@ -16,7 +19,20 @@ RUN_DATE_VARIABLE = "DBT_ENV_CUSTOM_ENV_ANYMETRICS_RUN_DATE"
 
 PARTIAL = "partial success"
 
+NOT_IN_RUN = "not part of this run"
+
 _FAILED_TEST = frozenset({"fail", "error"})
+
+
+class RunDate(Struct, frozen=True):
+    """The date that a run counts as, and where it comes from."""
+
+    day: date
+    source: str
+
+    def __str__(self) -> str:
+        """As `2024-07-18 (the day the run started, in UTC)`."""
+        return f"{self.day} ({self.source})"
 
 
 class Run:
@@ -67,20 +83,22 @@ class Run:
         if not command:
             return "run_results.json does not say which dbt command wrote it"
         if command not in BUILDING_COMMANDS:
-            return f"the last dbt command was '{_spelled(command)}', which builds nothing"
+            return f"the last dbt command was '{spelled(command)}', which builds nothing"
         if args.empty:
             return "dbt ran with --empty, which builds tables without their rows"
         if args.sample:
             return "dbt ran with --sample, which builds tables with a part of their rows"
         return None
 
+    def untouched(self, unique_id: str) -> str | None:
+        """Why this run had nothing to do with a node, or None when it had."""
+        return self.nothing_built or (None if unique_id in self.by_id else NOT_IN_RUN)
+
     def not_built(self, unique_id: str) -> str | None:
         """Why this run did not build a node, or None when it did."""
-        if self.nothing_built:
-            return self.nothing_built
-        result = self.by_id.get(unique_id)
-        if result is None:
-            return "not part of this run"
+        if reason := self.untouched(unique_id):
+            return reason
+        result = self.by_id[unique_id]
         if not _is_built(result, unique_id):
             return f"dbt did not build it: {result.status}"
         if result.status == PARTIAL and not _built_batches(result):
@@ -88,11 +106,14 @@ class Run:
         return None
 
     def batches(self, unique_id: str, node: Node) -> list[date] | None:
-        """The dates of the microbatch batches that were built, or None for a node that has no batches.
+        """The dates of the microbatch batches that were built, or None where none are known.
 
-        A batch counts as the date it starts at, UTC; month and year batches as their first day.
+        A batch counts as the date it starts at, UTC; month and year batches as their first day. Where dbt records no
+        batches, as dbt 2.0, they are those of the range that it was given on its command line.
         """
         starts = {as_utc(start).date() for start, _ in _built_batches(self.by_id[unique_id])}
+        if not starts and node.is_microbatch:
+            starts = set(self._event_times())
         if not starts:
             return None
         size = node.config.batch_size if node.config else None
@@ -100,12 +121,20 @@ class Run:
             starts = {start.replace(day=1, month=1 if size == "year" else start.month) for start in starts}
         return sorted(starts)
 
+    def _event_times(self) -> Sequence[date]:
+        """Every day from `--event-time-start` to `--event-time-end`, which is not included. Raises UsageError."""
+        args = self.results.args
+        if not (args.event_time_start and args.event_time_end):
+            return []
+        start, end = (_event_time(text) for text in (args.event_time_start, args.event_time_end))
+        return days(start.date(), (end - timedelta(microseconds=1)).date())
+
     def full_refresh(self, node: Node) -> bool:
         """Whether the node was built from nothing: its own `full_refresh` config wins over the flag, as in dbt."""
         own = node.config.full_refresh if node.config else None
         return bool(self.results.args.full_refresh if own is None else own)
 
-    def date(self, given: str | None, hooked: str | None, zone: str) -> date:
+    def date(self, given: str | None, hooked: str | None, zone: str) -> RunDate:
         """The run's own date: as given, as the hook says, as dbt's environment recorded, else of the run's start.
 
         Raises UsageError for a text that is no date, and for an unknown time zone.
@@ -117,8 +146,8 @@ class Run:
             (RUN_DATE_VARIABLE, recorded.get("ANYMETRICS_RUN_DATE") or recorded.get(RUN_DATE_VARIABLE)),
         ):
             if text or text == given == "":
-                return _parse_run_date(text, where)
-        return in_zone(self.started_at, time_zone(zone)).date()
+                return RunDate(_parse_run_date(text, where), where)
+        return RunDate(in_zone(self.started_at, time_zone(zone)).date(), f"the day the run started, in {zone}")
 
 
 def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:
@@ -129,8 +158,8 @@ def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:
     outcomes = {result.unique_id: result.status for run in runs for result in run.results.results}
     failed: dict[str, str] = {}
     for unique_id, status in outcomes.items():
-        if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)):
-            failed.update(dict.fromkeys(_tested_nodes(test), test.name))
+        if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)) and test.resource_type == "test":
+            failed.update(dict.fromkeys(test.tested_nodes(), test.name))
     return failed
 
 
@@ -157,8 +186,19 @@ def _parse_run_date(text: str, where: str) -> date:
         raise UsageError(error.what, where=where, hint="Give one date, yyyy-MM-dd") from None
 
 
-def _spelled(command: str) -> str:
-    return {"generate": "dbt docs generate"}.get(command, f"dbt {command}")
+def _event_time(value: object) -> datetime:
+    """The moment that an option of dbt's gives: a date, or a date and time, in UTC. Raises UsageError."""
+    text = str(value).strip().removesuffix("Z")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{shown(value)} is not a time", where="--event-time-start / --event-time-end") from None
+    return as_utc(moment)
+
+
+def spelled(command: str) -> str:
+    """A dbt command as a user types it."""
+    return {"generate": "dbt docs generate", "freshness": "dbt source freshness"}.get(command, f"dbt {command}")
 
 
 def _is_built(result: NodeResult, unique_id: str) -> bool:
@@ -168,11 +208,3 @@ def _is_built(result: NodeResult, unique_id: str) -> bool:
 
 def _built_batches(result: NodeResult) -> list[tuple[datetime, datetime]]:
     return result.batch_results.successful if result.batch_results else []
-
-
-def _tested_nodes(test: Node) -> list[str]:
-    if test.resource_type != "test":
-        return []
-    if test.attached_node:
-        return [test.attached_node]
-    return test.depends_on.nodes if test.depends_on else []

@@ -9,11 +9,23 @@ import click
 from dbt_anymetrics.cli import main
 
 PAGE = Path(__file__).with_name("commands.md")
-WIDTH = 100
+WIDTH = 80
 
 _HEAD = """# Commands
 
-The text of `--help`, written by `make docs`.
+This page is the text of `--help`, written by `make docs`.
+
+Every option that names an environment variable can be set by it; the option wins. A few settings have no option:
+
+| environment variable | default | meaning |
+|---|---|---|
+| `ANYMETRICS_AUTH_VALUE` | | The credential. It is never an option: everybody can see a command line. |
+| `DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE` | | The same, by a name that dbt hides in its own logs. |
+| `ANYMETRICS_ENABLED` | `true` | `false` switches every refresh off. |
+| `ANYMETRICS_DBT` | beside this Python, then in `PATH` | The dbt that `dbt-anymetrics dbt` runs. |
+
+Exit codes: **0** everything is done, or there is nothing to do. **1** a refresh failed. **2** the usage, a setting or
+an artifact is wrong, and nothing was sent. **130** the command was stopped by Ctrl-C.
 """
 
 

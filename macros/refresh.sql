@@ -1,31 +1,31 @@
 {#-
     For on-run-end: asks the Python package dbt-anymetrics, if it is in dbt's environment, to refresh AnyMetrics once
     dbt has written run_results.json. What the arguments mean is in _macros.yml. Never raises, and renders to nothing.
+
+    Nothing here goes through adapter.dispatch, which would look in the user's own project first.
 -#}
 {% macro refresh(run_date=none, partition=none, models=none, enabled=true, on_error='warn') -%}
-    {%- if execute -%}
-        {%- do adapter.dispatch('refresh', 'anymetrics')(run_date, partition, models, enabled, on_error) -%}
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro default__refresh(run_date, partition, models, enabled, on_error) -%}
-    {%- if enabled | string | lower in ['false', 'no', 'off', '0', 'none', ''] -%}
+    {%- if not execute -%}
+    {%- elif enabled | string | lower in ['false', 'no', 'off', '0', 'none', ''] -%}
         {%- do log('[anymetrics] nothing is refreshed: enabled is ' ~ (enabled | string), info=true) -%}
     {%- elif env_var('DBT_ANYMETRICS_PLUGIN', '') -%}
-        {#- The listener in Python reads this line: anymetrics.plugin knows its form. -#}
+        {#- The listener in Python reads this line, which only dbt's log file shows: anymetrics.plugin knows its form. -#}
         {%- set request = anymetrics._request(run_date, partition, models, on_error) -%}
-        {%- do log('[anymetrics] refresh after this run: ' ~ request, info=true) -%}
+        {%- do log('[anymetrics] refresh after this run: ' ~ request, info=false) -%}
     {%- elif env_var('DBT_ANYMETRICS_AROUND', '') -%}
         {%- do log("[anymetrics] 'dbt-anymetrics dbt' refreshes after this run, by its own options", info=true) -%}
+    {%- elif anymetrics._builds_nothing() -%}
+        {%- set typed = {'freshness': 'source freshness', 'generate': 'docs generate'}.get(flags.WHICH, flags.WHICH) -%}
+        {%- do log("[anymetrics] nothing to refresh: 'dbt " ~ typed ~ "' builds nothing", info=true) -%}
     {%- else -%}
-        {%- do log("[anymetrics] nothing was sent to AnyMetrics: " ~ anymetrics._why_not() ~ ". Run 'dbt-anymetrics "
-            ~ "refresh' after dbt, or 'dbt-anymetrics dbt build' in its place", info=true) -%}
+        {%- do anymetrics._say_in_any_case("[anymetrics] nothing was sent to AnyMetrics: " ~ anymetrics._why_not()
+            ~ ". Run 'dbt-anymetrics refresh' after dbt, or 'dbt-anymetrics dbt build' in its place") -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#- Text only, because tojson raises for a date, which is what an unquoted date in --vars is. -#}
 {% macro _request(run_date, partition, models, on_error) -%}
-    {%- set request = {'on_error': on_error | string} -%}
+    {%- set request = {'on_error': on_error | string, 'invocation_id': invocation_id | string} -%}
     {%- if run_date is not none -%}
         {%- do request.update({'run_date': run_date | string}) -%}
     {%- endif -%}
@@ -44,6 +44,21 @@
         {%- do texts.append(each | string) -%}
     {%- endfor -%}
     {{- return(texts) -}}
+{%- endmacro %}
+
+{#- Where dbt does not say which command it runs, it may have built something. -#}
+{% macro _builds_nothing() -%}
+    {{- return(flags.WHICH | default('build', true) | string | lower
+        not in ['run', 'build', 'seed', 'snapshot', 'retry']) -}}
+{%- endmacro %}
+
+{#- --quiet hides what is logged, but not what is printed. -#}
+{% macro _say_in_any_case(text) -%}
+    {%- if flags.QUIET -%}
+        {%- do print(text) -%}
+    {%- else -%}
+        {%- do log(text, info=true) -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro _why_not() -%}

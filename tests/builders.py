@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from dbt_anymetrics.artifacts import Manifest, Node, RunResults
+from dbt_anymetrics.artifacts import Manifest, Node, RunResults, detached
 from dbt_anymetrics.dates import Orders
 from dbt_anymetrics.plan import plan
 from dbt_anymetrics.result import Result, Status
@@ -86,12 +86,13 @@ def run_json(*results: Json, args: Json | None = None, elapsed_time: float = 0.0
 
 def node(name: str = "orders", meta: object = None, *, config: Json | None = None, **fields: object) -> Node:
     """A node as it is read from a manifest."""
-    return msgspec.json.decode(json.dumps(node_json(name, meta, config=config, **fields)), type=Node)
+    (read,) = manifest(node_json(name, meta, config=config, **fields)).nodes.values()
+    return read
 
 
 def manifest(*nodes: Json, adapter: str = "starrocks", **metadata: object) -> Manifest:
     """A manifest as it is read."""
-    return msgspec.json.decode(json.dumps(manifest_json(*nodes, adapter=adapter, **metadata)), type=Manifest)
+    return detached(msgspec.json.decode(json.dumps(manifest_json(*nodes, adapter=adapter, **metadata)), type=Manifest))
 
 
 def run(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.around import look
+from dbt_anymetrics.around import look, separate
+from dbt_anymetrics.cli import main
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import MAIN, sent
 from tests.shop import DAY, DBT, DS, Shop
@@ -69,6 +70,7 @@ def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: S
     done = shop.cli("dbt", *ONE, ANYMETRICS_DBT=DBT)
     assert done.returncode == 0
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-01-01")]
+    assert done.stdout.endswith("AnyMetrics: Done. OK=0 ERROR=0 SKIP=0 TOTAL=0, already refreshed by the hook: 1\n")
 
 
 def test_a_dbt_that_is_not_there_is_said(shop: Shop) -> None:
@@ -101,9 +103,69 @@ def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, 
     assert sent(sandbox) == []
 
 
+def test_options_of_ours_before_dbts_command_are_ours(shop: Shop, sandbox: Sandbox) -> None:
+    arguments = ("--no-use-colors", "--run-date=2024-03-01", "--log-level", "info", "--force", *ONE, *DS)
+    done = shop.cli("dbt", *arguments, ANYMETRICS_DBT=DBT)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 OK created sql table model main.dim_customers" in done.stdout
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-03-01")]
+
+
+def test_our_options_behind_dbts_command_are_refused_before_dbt_runs(shop: Shop, sandbox: Sandbox) -> None:
+    done = shop.cli("dbt", *ONE, "--run-date", DAY, ANYMETRICS_DBT=DBT)
+    assert done.returncode == 2
+    assert "--run-date is an option of dbt-anymetrics and has to stand before dbt's command" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_that_of_our_own_command(option: str, shop: Shop) -> None:
+    done = shop.cli("dbt", option, ANYMETRICS_DBT="no-such-dbt")
+    assert done.returncode == 0
+    assert "--run-date DATE" in done.stdout
+    assert "--threads" not in done.stdout.partition("Options:")[2]  # dbt's own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ours", "dbts"),
+    [
+        ("build --threads 4", "", "build --threads 4"),
+        ("--run-date 2024-07-17 build -s marts", "--run-date 2024-07-17", "build -s marts"),
+        ("--force -- build", "--force", "build"),
+        ("--force -- --quiet build", "--force", "--quiet build"),
+        ("--vars {a:1} --force build", "--force", "--vars {a:1} build"),
+        (
+            "--log-format json --timezone=UTC run --vars --url",
+            "--timezone=UTC",
+            "--log-format json run --vars --url",
+        ),
+        ("--quiet --partition", "--partition", "--quiet"),
+        ("--version", "", "--version"),
+        ("", "", ""),
+    ],
+)
+def test_options_are_separated_by_whose_they_are(arguments: str, ours: str, dbts: str) -> None:
+    parameters = main.commands["dbt"].params
+    assert separate(arguments.split(), parameters) == (ours.split(), dbts.split())
+
+
 def test_what_dbt_2_does_not_record_is_read_from_its_arguments() -> None:
     seen = look(
-        ["run", "--target", "--empty", "--vars={ds: 2024-07-17}", "--project-dir", "p", "-f", "--sample", "3 days"]
+        [
+            *(
+                "run",
+                "--target",
+                "--empty",
+                "--vars={ds: 2024-07-17}",
+                "--project-dir",
+                "p",
+                "-f",
+                "--sample",
+                "3 days",
+            ),
+            *("--event-time-start", "2024-07-11", "--event-time-end=2024-07-14"),
+        ]
     )
+    assert (seen.args.event_time_start, seen.args.event_time_end) == ("2024-07-11", "2024-07-14")
     assert (seen.project_dir, seen.vars) == ("p", "{ds: 2024-07-17}")
     assert (seen.args.full_refresh, seen.args.empty, seen.args.sample) == (True, False, "3 days")

@@ -33,8 +33,6 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
     assert known.metadata.adapter_type == "starrocks"
     orders = known.nodes["model.shop.orders"]
     assert (orders.schema, orders.alias, orders.materialized) == ("mart", "orders", "table")
-    assert orders.depends_on
-    assert orders.depends_on.nodes == ["model.shop.raw"]
 
 
 def test_run_results_are_read(tmp_path: Path) -> None:
@@ -127,7 +125,7 @@ def test_a_file_that_is_too_large_is_not_read(read: Reader, tmp_path: Path) -> N
 
 @READERS
 def test_a_folder_is_not_read(read: Reader, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="is not a file"):
+    with pytest.raises(ArtifactError, match="not a regular file"):
         read(tmp_path)
 
 

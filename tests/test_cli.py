@@ -40,7 +40,7 @@ def test_only_the_selected_models_are_refreshed(recorded: Shop, sandbox: Sandbox
 def test_a_glob_that_matches_nothing_is_said(recorded: Shop) -> None:
     done = recorded.cli("refresh", "-m", "nope*")
     assert done.returncode == 0
-    assert "no configured node matches --model nope*" in done.stderr
+    assert "no configured node matches --select nope*" in done.stderr
 
 
 def test_what_an_earlier_selection_refreshed_is_remembered(recorded: Shop, sandbox: Sandbox) -> None:
@@ -71,7 +71,7 @@ def test_json_log_lines_are_json_in_the_form_of_dbt(recorded: Shop) -> None:
     done = recorded.cli("refresh", "--run-date", DAY, "--log-format", "json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert all({"info", "data"} == event.keys() for event in events)
-    assert events[-1]["info"]["msg"].startswith("Done. OK=29")
+    assert events[-1]["info"]["msg"].startswith("AnyMetrics: Done. OK=29")
 
 
 def test_quiet_says_nothing_when_all_is_well(recorded: Shop) -> None:
@@ -111,7 +111,7 @@ def test_one_refusal_does_not_stop_the_others(tmp_path: Path) -> None:
     with Sandbox(answers=lambda n: Shape.NO_PERMISSION if n == 3 else None) as sandbox:
         done = connected(tmp_path, sandbox).cli("refresh", "--run-date", DAY)
         assert done.returncode == 1
-        assert "Done. OK=28 ERROR=1 SKIP=1 TOTAL=30" in done.stdout
+        assert "AnyMetrics: Done. OK=28 ERROR=1 SKIP=1 TOTAL=30" in done.stdout
         assert len(sandbox.received) == REFRESHES
 
 
@@ -133,9 +133,11 @@ def test_retry_sends_what_failed_and_only_that(tmp_path: Path) -> None:
         done = shop.cli("retry")
         assert done.returncode == 0, done.stdout
         assert sorted((r.table_name, r.partition) for r in sandbox.received[REFRESHES:]) == sorted(failed)
-        assert "Done. OK=2 ERROR=0 SKIP=0 TOTAL=2" in done.stdout
+        assert "AnyMetrics: Done. OK=2 ERROR=0 SKIP=0 TOTAL=2" in done.stdout
         assert {result["status"] for result in shop.artifact()["results"]} == {"success", "skipped"}
-        assert "nothing that failed" in shop.cli("retry").stderr
+        again = shop.cli("retry")
+        assert (again.returncode, "WARN" in again.stderr) == (0, False)
+        assert "nothing to send again" in again.stderr
         assert shop.cli("refresh", "--run-date", DAY).returncode == 0
         assert len(sandbox.received) == REFRESHES + 2
 
@@ -207,7 +209,42 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_says_which_one_is_missing(tmp_p
     assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["planned"]) == (2, 0, 27)
     assert ended.stdout.count("interrupted before the answer came; AnyMetrics may have refreshed it") == 1
     assert ended.stdout.count("not sent: interrupted") == 26
-    assert "Done. OK=2 ERROR=0 SKIP=" in ended.stdout
+    assert "AnyMetrics: Done. OK=2 ERROR=0 SKIP=" in ended.stdout
+
+
+def test_a_wait_is_told(tmp_path: Path) -> None:
+    with Sandbox(answers=lambda n: Shape.UNAVAILABLE if n == 0 else None) as sandbox:
+        done = connected(tmp_path, sandbox).cli("refresh", "-m", "dim_customers")
+    assert "RETRY HTTP 503: the server failed. Trying again in 0." in done.stderr
+
+
+# What a user sees
+
+
+def test_the_lines_say_what_is_refreshed_where_and_for_which_date(recorded: Shop, sandbox: Sandbox) -> None:
+    done = recorded.cli("refresh", "--select", "dim_customers", "--run-date", DAY)
+    untouched, opening, run_date, refresh, end = [line[10:] for line in done.stdout.splitlines()]
+    assert untouched.endswith("configured nodes are not refreshed: not selected by --select")
+    assert opening.startswith(f"Refreshing 1 table in AnyMetrics ({sandbox.url}, tenant tn_sandbox)")
+    assert run_date == f"The date of the run is {DAY} (--run-date / ANYMETRICS_RUN_DATE)"
+    assert refresh.startswith(f"1 of 1 OK duckdb.`shop.main`.dim_customers {DAY} ...")
+    assert end == "AnyMetrics: Done. OK=1 ERROR=0 SKIP=0 TOTAL=1"
+
+
+def test_a_second_command_says_which_one_refreshed_it_before(recorded: Shop) -> None:
+    recorded.cli("refresh", "--run-date", DAY)
+    done = recorded.cli("refresh", "--run-date", DAY)
+    assert (
+        "AnyMetrics: Done. OK=0 ERROR=0 SKIP=1 TOTAL=1, already refreshed by dbt-anymetrics refresh: 29" in done.stdout
+    )
+
+
+@pytest.mark.parametrize("selection", ["+orders", "tag:nightly", "a,b", "@orders"])
+def test_what_only_dbt_can_select_is_refused(selection: str, recorded: Shop, sandbox: Sandbox) -> None:
+    done = recorded.cli("refresh", "--select", selection)
+    assert done.returncode == 2
+    assert "is not a name or glob" in done.stderr
+    assert sandbox.received == []
 
 
 # Bad input: exit 2, one clear line, nothing sent
@@ -233,6 +270,7 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_says_which_one_is_missing(tmp_p
         ((), {"ANYMETRICS_AUTH_TYPE": "PASSWORD"}, "'PASSWORD' is not one of UID, TOKEN, ACCOUNT, APIKEY"),
         ((), {"ANYMETRICS_URL": "anymetrics.example.com:8083"}, "begins with http:// or https://"),
         ((), {"ANYMETRICS_URL": "http://user:pass@host"}, "has a user name, password"),
+        ((), {"ANYMETRICS_URL": "htps://host"}, "'htps://host' is not an address that begins with"),
         (("--timeout", "0"), {}, "ANYMETRICS_TIMEOUT: 0.0 is not between"),
         (("--ca-bundle", "nope.pem"), {}, "there is no file nope.pem"),
         (("--threads", "0"), {}, "0 is not in the range"),
@@ -266,7 +304,7 @@ def test_a_port_that_refuses_is_said_in_words(recorded: Shop) -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         done = recorded.cli("refresh", "-m", "dim_customers", ANYMETRICS_URL=url)
     assert done.returncode == 1
-    assert "fails: Connection refused" in done.stdout
+    assert "connection refused: check that AnyMetrics is running" in done.stdout
 
 
 def test_a_server_that_hangs_is_given_up_on(tmp_path: Path) -> None:
@@ -286,38 +324,20 @@ def test_a_read_only_target_still_refreshes_and_says_the_record_is_lost(recorded
     assert "OK=29" in done.stdout
 
 
-# debug and the rest
-
-
-def test_debug_shows_settings_artifacts_and_connection_but_not_the_secret(recorded: Shop) -> None:
-    done = recorded.cli("debug", ANYMETRICS_AUTH_VALUE="sandbox", ANYMETRICS_TIMEZONE="Asia/Shanghai")
-    assert done.returncode == 0, done.stdout
-    assert "Asia/Shanghai" in done.stdout
-    assert "environment variable ANYMETRICS_TIMEZONE" in done.stdout
-    assert "**********" in done.stdout
-    assert "Everything is in order." in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("environment", "code", "said"),
-    [
-        ({"ANYMETRICS_AUTH_VALUE": "wrong"}, 1, "SM_02_0038"),
-        ({"ANYMETRICS_URL": "http://127.0.0.1:9"}, 1, "Connection refused"),
-        ({"ANYMETRICS_TENANT_ID": ""}, 2, "ANYMETRICS_TENANT_ID: is not set"),
-    ],
-)
-def test_debug_says_what_is_wrong(recorded: Shop, environment: dict[str, str], code: int, said: str) -> None:
-    done = recorded.cli("debug", **environment)
-    assert done.returncode == code
-    assert said in done.stdout
+# The rest
 
 
 def test_every_command_has_help() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dbt_anymetrics", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "dbt_anymetrics", "--help"],
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    for command in ("refresh", "plan", "retry", "debug", "sandbox"):
+    for command in ("refresh", "plan", "retry", "dbt", "debug", "sandbox"):
         assert f"  {command} " in done.stdout
+    assert "..." not in done.stdout.partition("Commands:")[2]  # every summary fits its line
 
 
 def test_a_reader_that_goes_away_does_not_stop_the_work(recorded: Shop, sandbox: Sandbox) -> None:
@@ -352,12 +372,6 @@ def test_a_date_in_our_vars_is_a_text_as_in_those_that_dbt_records(recorded: Sho
         "plan", "--partition", "{{ var('ds')[:7] }}-01", "--vars", "{ds: 2024-03-05}", "-m", "dim_customers"
     )
     assert "for 2024-03-01" in done.stdout
-
-
-def test_debug_before_the_first_run_finds_nothing_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
-    done = Shop(tmp_path, sandbox.environment).cli("debug")
-    assert done.returncode == 0
-    assert "run dbt first" in done.stdout
 
 
 def test_a_sandbox_whose_port_is_taken_says_so(tmp_path: Path) -> None:

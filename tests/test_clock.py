@@ -151,7 +151,7 @@ ACROSS_MIDNIGHT = {
 @pytest.mark.parametrize(("zone", "expected"), [("Asia/Shanghai", "2024-07-17"), ("Asia/Tokyo", "2024-07-18")])
 def test_a_run_across_midnight_counts_as_the_day_it_started_on(version: str, zone: str, expected: str) -> None:
     ran = run(result_json(), **ACROSS_MIDNIGHT[version])  # type: ignore[arg-type]
-    assert str(ran.date(None, None, zone)) == expected
+    assert str(ran.date(None, None, zone).day) == expected
 
 
 @pytest.mark.parametrize(

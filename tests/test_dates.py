@@ -10,8 +10,9 @@ from dbt_anymetrics.dates import Dates, Orders
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.node_settings import NodeSettings
 from dbt_anymetrics.project import Project
+from dbt_anymetrics.result import Status
 from dbt_anymetrics.run import Run
-from tests.builders import Json, batches, node, orders, result_json, run
+from tests.builders import Json, batches, node, node_json, orders, planned, refreshes, result_json, run
 
 ORDERS = "model.shop.orders"
 FULL: Json = {"full_refresh": True}
@@ -152,3 +153,50 @@ def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     project = Project(str(tmp_path), None, {})
     with pytest.raises(NodeError, match=r"dbt_project\.yml"):
         dates(NodeSettings(partition="{{ var('ds') }}"), project_vars=project.vars())
+
+
+# A microbatch model whose batches dbt does not record, as dbt 2.0 does not
+
+MICROBATCH = {"materialized": "incremental", "incremental_strategy": "microbatch"}
+
+
+def microbatch_dates(size: str = "day", meta: Json | None = None, **args: object) -> list[str]:
+    node = node_json(meta={"anymetrics.enabled": True, **(meta or {})}, config={**MICROBATCH, "batch_size": size})
+    return [day for _, day in refreshes(planned(node, runs=(run(result_json(), args=args),)))]
+
+
+@pytest.mark.parametrize(
+    ("size", "start", "end", "expected"),
+    [
+        ("day", "2024-07-11", "2024-07-14", ["2024-07-11", "2024-07-12", "2024-07-13"]),
+        ("day", "2024-07-11T00:00:00Z", "2024-07-12T06:00:00", ["2024-07-11", "2024-07-12"]),
+        ("hour", "2024-07-11 22:00:00", "2024-07-12 01:00:00", ["2024-07-11", "2024-07-12"]),
+        ("month", "2024-06-01", "2024-08-01", ["2024-06-01", "2024-07-01"]),
+        ("year", "2023-01-01", "2025-01-01", ["2023-01-01", "2024-01-01"]),
+    ],
+)
+def test_the_range_that_dbt_was_given_is_that_of_its_batches(
+    size: str, start: str, end: str, expected: list[str]
+) -> None:
+    assert microbatch_dates(size, event_time_start=start, event_time_end=end) == expected
+
+
+def test_without_a_range_the_run_s_date_is_not_guessed() -> None:
+    node = node_json(meta={"anymetrics.enabled": True}, config={**MICROBATCH, "batch_size": "day"})
+    (result,) = planned(node)
+    assert result.status is Status.ERROR
+    assert "does not record which batches it built. Set it to the dates of the batches" in (result.message or "")
+
+
+def test_a_partition_of_the_node_says_what_dbt_does_not_record() -> None:
+    assert microbatch_dates(meta={"anymetrics.partition": "run_date-1..run_date"}) == ["2024-07-16", "2024-07-17"]
+
+
+@pytest.mark.parametrize("wrong", ["soon", "2024-13-01"])
+def test_a_range_that_is_no_time_fails_the_node(wrong: str) -> None:
+    node = node_json(meta={"anymetrics.enabled": True}, config=MICROBATCH)
+    (result,) = planned(
+        node, runs=(run(result_json(), args={"event_time_start": wrong, "event_time_end": "2024-07-01"}),)
+    )
+    assert result.status is Status.ERROR
+    assert "--event-time-start / --event-time-end" in (result.message or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_a_build_refreshes_each_rebuilt_table_and_date_once(shop: Shop, sandbox:
     assert len(sent(sandbox)) == len(BUILD)
     assert done.stderr == ""
     assert "SKIP model.shop.returned_orders: switched off by anymetrics.enabled: false" in done.stdout
-    assert f"Done. OK={len(BUILD)} ERROR=0 SKIP=1 TOTAL={len(BUILD) + 1}" in done.stdout
+    assert f"AnyMetrics: Done. OK={len(BUILD)} ERROR=0 SKIP=1 TOTAL={len(BUILD) + 1}" in done.stdout
 
 
 def test_the_plan_is_what_refresh_does(shop: Shop, sandbox: Sandbox) -> None:
@@ -46,11 +47,42 @@ def test_a_second_refresh_sends_nothing_unless_forced(shop: Shop, sandbox: Sandb
     again = shop.cli("refresh", "--run-date", DAY)
     assert again.returncode == 0
     assert len(sent(sandbox)) == first
-    assert "already refreshed for this dbt run" in again.stdout
+    assert f"SKIP=1 TOTAL=1, already refreshed by dbt-anymetrics refresh: {first}" in again.stdout
     third = shop.cli("refresh", "--run-date", DAY)
-    assert f"SKIP={first + 1}" in third.stdout
+    assert f"already refreshed by dbt-anymetrics refresh: {first}" in third.stdout
     shop.cli("refresh", "--run-date", DAY, "--force")
     assert len(sent(sandbox)) == 2 * first
+
+
+MISPLACED = {
+    "dim_customers": ("{{ config(anymetrics_partition='run_date-1') }}", "config: anymetrics_partition"),
+    "fct_order_items": ("{{ config(**{'anymetrics.partition': 'run_date-1'}) }}", "config: anymetrics.partition"),
+    "customer_value": ("{{ config(anymetrics={'partition': 'run_date-1'}) }}", "config: anymetrics"),
+}
+
+
+def test_a_setting_in_the_wrong_place_is_an_error_and_no_other_date(shop: Shop, sandbox: Sandbox) -> None:
+    marts = shop.folder / "models" / "marts"
+    for name, (config, _) in MISPLACED.items():
+        (marts / f"{name}.sql").write_text(config + "\n" + (marts / f"{name}.sql").read_text())
+    columns = "{version: 2, models: [{name: product_sales, columns: [{name: product_id, %s}]}]}"
+    (marts / "_columns.yml").write_text(columns % "meta: {anymetrics.partition: run_date-1}")
+    properties = (marts / "_marts.yml").read_text()
+    (marts / "_marts.yml").write_text(re.sub(r"  - name: product_sales\n(    .*\n)+", "", properties))
+    project = (shop.folder / "dbt_project.yml").read_text()
+    (shop.folder / "dbt_project.yml").write_text(
+        project.replace("seeds:\n  shop:\n", "seeds:\n  shop:\n    +anymetrics.partition: run_date-1\n")
+    )
+    places = {name: place for name, (_, place) in MISPLACED.items()}
+    places |= {"product_sales": "columns: product_id: ", "raw_orders": "config: anymetrics.partition"}
+    assert shop.dbt("build", "--select", "fct_orders", *places, *DS).returncode == 0
+    done = shop.cli("refresh", "--run-date", DAY)
+    assert done.returncode == 1
+    assert sent(sandbox) == [(f"{MAIN}.fct_orders", DAY)]
+    for name, place in places.items():
+        assert re.search(
+            rf"ERROR \w+\.shop\.{name}: {re.escape(place)}.*is not a place where settings are read", done.stdout
+        )
 
 
 def test_after_another_run_the_same_dates_are_refreshed_again(shop: Shop, sandbox: Sandbox) -> None:

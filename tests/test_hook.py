@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.expected import BUILD, MAIN, sent, sent_tables
-from tests.shop import DAY, DBT, DS, Shop
+from tests.raw_server import RawServer, http
+from tests.shop import DAY, DBT, DS, ROOT, Shop, since
 
 REFRESH = "{{ anymetrics.refresh(run_date=var('ds', none)) }}"
 REFUSED = {"ANYMETRICS_URL": "http://127.0.0.1:9"}
@@ -32,8 +34,10 @@ def test_a_build_refreshes_by_itself(shop: Shop, sandbox: Sandbox) -> None:
     assert done.returncode == 0, done.stdout
     assert set(sent(sandbox)) == BUILD
     assert len(sent(sandbox)) == len(BUILD)
-    assert f'[anymetrics] refresh after this run: {{"on_error": "warn", "run_date": "{DAY}"}}' in done.stdout
-    assert f"Done. OK={len(BUILD)} ERROR=0 SKIP=1" in done.stdout
+    assert "[anymetrics]" not in done.stdout
+    assert f"Refreshing 15 tables, {len(BUILD)} dates in all, in AnyMetrics ({sandbox.url}, tenant " in done.stdout
+    assert f"The date of the run is {DAY} (run_date of the on-run-end hook)" in done.stdout
+    assert f"AnyMetrics: Done. OK={len(BUILD)} ERROR=0 SKIP=1" in done.stdout
 
 
 def test_without_the_hook_line_nothing_happens(shop: Shop, sandbox: Sandbox) -> None:
@@ -77,7 +81,8 @@ def test_a_retry_refreshes_what_it_built(shop: Shop, sandbox: Sandbox) -> None:
 def test_a_test_run_sends_nothing_and_says_why(shop: Shop, sandbox: Sandbox) -> None:
     done = hook(shop, REFRESH).dbt("test", *DS)
     assert sent(sandbox) == []
-    assert "'dbt test', which builds nothing" in done.stdout
+    assert "AnyMetrics: nothing to refresh, because 'dbt test' builds nothing" in done.stdout
+    assert "AnyMetrics: Done." not in done.stdout
 
 
 def test_failed_models_do_not_stop_the_refresh_and_dbt_still_fails(shop: Shop, sandbox: Sandbox) -> None:
@@ -85,6 +90,76 @@ def test_failed_models_do_not_stop_the_refresh_and_dbt_still_fails(shop: Shop, s
     assert done.returncode == 1
     assert "dim_customers" in sent_tables(sandbox)
     assert "fct_orders" not in sent_tables(sandbox)
+
+
+@since("1.10", "on-run-end after source freshness")
+def test_a_command_that_builds_nothing_is_no_failure_whatever_files_lie_there(shop: Shop, sandbox: Sandbox) -> None:
+    source = (
+        "{version: 2, sources: [{name: raw, schema: main, loaded_at_field: ordered_at, freshness: {warn_after: "
+        "{count: 1, period: day}}, tables: [{name: raw_orders}]}]}"
+    )
+    (shop.folder / "models" / "_sources.yml").write_text(source)
+    done = hook(shop, "{{ anymetrics.refresh(on_error='fail') }}").dbt("source", "freshness", *DS)
+    assert done.returncode == 0, done.stdout
+    assert "AnyMetrics: nothing to refresh, because 'dbt source freshness' builds nothing" in done.stdout
+    assert "of an earlier dbt run" not in done.stdout
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize("quiet", [("--quiet",), ()])
+def test_without_the_python_package_it_says_so_once_even_when_quiet(
+    quiet: tuple[str, ...], shop: Shop, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "hidden" / "dbt_anymetrics").mkdir(parents=True)
+    (tmp_path / "hidden" / "dbt_anymetrics" / "__init__.py").touch()
+    hook(shop, REFRESH)
+    done = shop.dbt(*quiet, "--warn-error", *ONE, *DS, PYTHONPATH=str(tmp_path / "hidden"))
+    assert done.returncode == 0, done.stdout
+    assert (
+        done.stdout.count("[anymetrics] nothing was sent to AnyMetrics: the Python package dbt-anymetrics is not") == 1
+    )
+    assert sent(sandbox) == []
+
+
+OURS = re.findall(r"{% macro (\w+)\(", (ROOT / "macros" / "refresh.sql").read_text())
+
+
+def test_macros_of_the_user_with_the_names_of_ours_are_never_called(shop: Shop, sandbox: Sandbox) -> None:
+    assert {"refresh", "_request"} < set(OURS)
+    names = [*OURS, *(f"{prefix}__{name}" for name in OURS for prefix in ("default", "duckdb"))]
+    fail = "{{ exceptions.raise_compiler_error('a macro of the user was called') }}"
+    (shop.folder / "macros").mkdir(exist_ok=True)
+    (shop.folder / "macros" / "theirs.sql").write_text(
+        "\n".join(f"{{% macro {name}() %}}{fail}{{% endmacro %}}" for name in names)
+    )
+    done = hook(shop, "{{ anymetrics.refresh(partition=['2024-01-01'], models='dim_*') }}").dbt(*ONE, *DS)
+    assert done.returncode == 0, done.stdout
+    assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-01-01")]
+
+
+def test_the_log_file_holds_none_of_our_colours(shop: Shop, sandbox: Sandbox) -> None:
+    with_colours = [DBT, "--use-colors", *ONE, *DS]
+    done = hook(shop, REFRESH).run(with_colours, {})
+    lines = [*done.stdout.splitlines(), *(shop.folder / "logs" / "dbt.log").read_text().splitlines()]
+    ours = [line.partition("1 of 1 OK duckdb.")[2] for line in lines if "1 of 1 OK duckdb." in line]
+    assert len(ours) == 2
+    assert all("\x1b" not in line.removesuffix("\x1b[0m") for line in ours)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "gbk"])
+def test_a_message_that_the_terminal_cannot_show_stops_nothing(encoding: str, built: Shop, tmp_path: Path) -> None:
+    body = json.dumps({"success": False, "code": "SM99002", "data": None, "errorMsg": "\u6570\u636e\u6e90 \U0001f6ab"})
+    with RawServer(lambda visit: visit.answer_all(http(body.encode()))) as server:
+        identity = {"ANYMETRICS_TENANT_ID": "tn", "ANYMETRICS_AUTH_TYPE": "UID", "ANYMETRICS_AUTH_VALUE": "a-secret"}
+        shop = hook(built.copy(tmp_path / "shop", {**identity, "ANYMETRICS_URL": server.url}), REFRESH)
+        command = [DBT, "--no-use-colors", *ONE, *DS]
+        environment = {**shop.environment, "PYTHONIOENCODING": f"{encoding}:strict"}
+        done = subprocess.run(command, cwd=shop.folder, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
+    output = (done.stdout + done.stderr).decode(encoding)
+    assert "model.shop.dim_customers: " in output
+    assert "Logging error" not in output
+    assert "AnyMetrics: Done. OK=0 ERROR=1" in output
 
 
 def test_a_failing_hook_of_others_does_not_stop_the_refresh(shop: Shop, sandbox: Sandbox) -> None:
@@ -110,13 +185,19 @@ def test_long_work_is_told_of_now_and_then(shop: Shop, sandbox: Sandbox) -> None
     done = hook(shop, "{{ anymetrics.refresh(partition='2024-01-01..2024-04-09') }}").dbt(*ONE)
     assert [f"{n} of 100 done, OK={n} ERROR=0, " in done.stdout for n in (25, 50, 75, 100)] == [True, True, True, False]
     assert " of 100 OK " not in done.stdout
-    assert "Done. OK=100 ERROR=0" in done.stdout
+    assert "AnyMetrics: Done. OK=100 ERROR=0" in done.stdout
 
 
 def test_json_logs_hold_our_lines_as_events(shop: Shop, sandbox: Sandbox) -> None:
     done = hook(shop, REFRESH).dbt("--log-format", "json", *ONE, *DS)
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert any(event["info"]["msg"].startswith("Done. OK=1 ERROR=0") for event in events)
+    assert any(event["info"]["msg"].startswith("AnyMetrics: Done. OK=1 ERROR=0") for event in events)
+    (refresh,) = (event for event in events if event["info"]["name"] == "AnyMetricsRefresh")
+    assert refresh["data"]["trace_id"] == sandbox.received[0].trace_id
+    table, partition = f"{MAIN}.dim_customers", DAY
+    assert (refresh["data"]["table_name"], refresh["data"]["partition"]) == (table, partition)
+    assert (refresh["data"]["unique_id"], refresh["data"]["status"]) == ("model.shop.dim_customers", "success")
+    assert refresh["info"]["msg"].startswith(f"1 of 1 OK {table} {partition} ...")
 
 
 def test_the_target_path_of_the_command_line_counts(shop: Shop, sandbox: Sandbox) -> None:
@@ -159,7 +240,7 @@ def test_arguments_that_mean_nothing_send_nothing(shop: Shop, sandbox: Sandbox, 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        (REFUSED, "fails: Connection refused"),
+        (REFUSED, "connection refused: check that AnyMetrics is running"),
         ({"ANYMETRICS_URL": ""}, "AnyMetrics was not refreshed: --url / ANYMETRICS_URL: is not set"),
         ({"ANYMETRICS_THREADS": "many"}, "AnyMetrics was not refreshed: Invalid value for '--threads'"),
         ({"ANYMETRICS_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),

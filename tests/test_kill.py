@@ -68,7 +68,7 @@ class Watch:
             self.faults.append(f"{len(planned)} refreshes in the artifact")
 
 
-def killed_at(moment: Moment, folder: Path, *arguments: str) -> tuple[Shop, Sandbox, Watch]:
+def killed_at(moment: Moment, folder: Path, *arguments: str, port: int = 0) -> tuple[Shop, Sandbox, Watch]:
     """Run the command against a sandbox, kill it at the moment, and give what it left.
 
     The answer to the last request is held back until then, so that the command never ends by itself.
@@ -86,7 +86,7 @@ def killed_at(moment: Moment, folder: Path, *arguments: str) -> tuple[Shop, Sand
         if received.number == moment.request:
             due.set()
 
-    sandbox = Sandbox(answers=hold_the_last, on_request=note)
+    sandbox = Sandbox(port=port, answers=hold_the_last, on_request=note)
     sandbox.start()
     if moment.request == REFRESHES - 1:
         # The sandbox notes a request when its answer is decided, and this one's never is before the end.
@@ -152,7 +152,8 @@ def test_a_retry_killed_at_any_moment_forgets_nothing_and_repeats_no_recorded_su
     scenario("1.11", "build", tmp_path / "target")
     with Sandbox(answers=Shape.NO_PERMISSION) as refusing:
         assert Shop(tmp_path, refusing.environment).cli("refresh").returncode == 1
-    shop, sandbox, watch = killed_at(moment, tmp_path, "retry")
+    port = int(refusing.url.rpartition(":")[2])
+    shop, sandbox, watch = killed_at(moment, tmp_path, "retry", port=port)
     try:
         check_that_the_rest_is_done_by("retry", shop, sandbox)
         assert watch.faults == []
@@ -200,8 +201,8 @@ left, folder = int(sys.argv.pop(1)), os.path.realpath(sys.argv.pop(1))
 
 def before(event, arguments):
     global left
-    writes = event in ("os.rename", "os.remove") or (event == "open" and arguments[1] and arguments[1][0] in "wax")
-    if writes and os.path.realpath(os.fspath(arguments[0])).startswith(folder):
+    opens = event == "open" and not isinstance(arguments[0], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if (opens or event in ("os.rename", "os.remove")) and os.path.realpath(os.fspath(arguments[0])).startswith(folder):
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1

@@ -26,8 +26,9 @@ from dbt_anymetrics.client import Client
 from dbt_anymetrics.connection import connection
 from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.engine import Delivering, deliver
+from dbt_anymetrics.output.console import Console
+from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.record import JOURNAL_NAME, Record
-from dbt_anymetrics.report import Console, TextReporter
 from dbt_anymetrics.result import Result, Status
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
@@ -195,16 +196,16 @@ def test_a_fault_has_its_outcome(shape: Shape, position: str, number: int, threa
 
 LINES = [
     # shape, position, threads, exit code, requests, what the last line says
-    (None, "all", "8", 0, MANY, "Done. OK=50 ERROR=0 SKIP=16 TOTAL=66"),
-    (S.NO_PERMISSION, "first", "1", 1, MANY, "Done. OK=49 ERROR=1 SKIP=16 TOTAL=66"),
-    (S.NO_PERMISSION, "all", "8", 1, MANY, "Done. OK=0 ERROR=50 SKIP=16 TOTAL=66"),
-    (S.HTML, "last", "8", 1, MANY, "Done. OK=49 ERROR=1 SKIP=16 TOTAL=66"),
-    (S.HTML, "all", "1", 1, 10, "Done. OK=0 ERROR=10 SKIP=16 NOT_SENT=40 TOTAL=66"),
-    (S.UNAUTHORIZED, "all", "1", 1, 10, "Done. OK=0 ERROR=10 SKIP=16 NOT_SENT=40 TOTAL=66"),
-    (S.RESET, "middle", "8", 0, MANY + 1, "Done. OK=50 ERROR=0 SKIP=16 TOTAL=66"),
-    (S.UNAVAILABLE, "first", "1", 0, MANY + 1, "Done. OK=50 ERROR=0 SKIP=16 TOTAL=66"),
-    (S.TOO_MANY_REQUESTS, "last", "8", 0, MANY + 1, "Done. OK=50 ERROR=0 SKIP=16 TOTAL=66"),
-    (S.SUCCESS_BARE, "all", "8", 0, MANY, "Done. OK=50 ERROR=0 SKIP=16 TOTAL=66"),
+    (None, "all", "8", 0, MANY, "AnyMetrics: Done. OK=50 ERROR=0 SKIP=0 TOTAL=50"),
+    (S.NO_PERMISSION, "first", "1", 1, MANY, "AnyMetrics: Done. OK=49 ERROR=1 SKIP=0 TOTAL=50"),
+    (S.NO_PERMISSION, "all", "8", 1, MANY, "AnyMetrics: Done. OK=0 ERROR=50 SKIP=0 TOTAL=50"),
+    (S.HTML, "last", "8", 1, MANY, "AnyMetrics: Done. OK=49 ERROR=1 SKIP=0 TOTAL=50"),
+    (S.HTML, "all", "1", 1, 10, "AnyMetrics: Done. OK=0 ERROR=10 SKIP=0 NOT_SENT=40 TOTAL=50"),
+    (S.UNAUTHORIZED, "all", "1", 1, 10, "AnyMetrics: Done. OK=0 ERROR=10 SKIP=0 NOT_SENT=40 TOTAL=50"),
+    (S.RESET, "middle", "8", 0, MANY + 1, "AnyMetrics: Done. OK=50 ERROR=0 SKIP=0 TOTAL=50"),
+    (S.UNAVAILABLE, "first", "1", 0, MANY + 1, "AnyMetrics: Done. OK=50 ERROR=0 SKIP=0 TOTAL=50"),
+    (S.TOO_MANY_REQUESTS, "last", "8", 0, MANY + 1, "AnyMetrics: Done. OK=50 ERROR=0 SKIP=0 TOTAL=50"),
+    (S.SUCCESS_BARE, "all", "8", 0, MANY, "AnyMetrics: Done. OK=50 ERROR=0 SKIP=0 TOTAL=50"),
 ]
 
 MONTHS = "2024-01-01..2024-02-19"
@@ -320,6 +321,6 @@ def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
         latest = next(sent)
         return Answer(http_status=200, from_anymetrics=True)
 
-    delivery = Delivery(planned(2000), trigger, threads=threads, backoff=Backoff())
+    delivery = Delivery(planned(2000), trigger, threads=threads, backoff=Backoff(), on_retry=lambda _retry: None)
     assert max(latest - recorded for recorded, _ in enumerate(delivery)) <= 4 * threads
     assert next(sent) == 2000

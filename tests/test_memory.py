@@ -29,7 +29,7 @@ def document(*results: Result) -> Document:
 def test_what_was_refreshed_for_the_same_run_is_skipped_and_keeps_its_facts() -> None:
     (again,) = recall([PLANNED], document(DONE))
     assert again.status is Status.SKIPPED
-    assert "already refreshed for this dbt run; --force" in (again.message or "")
+    assert "already refreshed by an earlier command; --force" in (again.message or "")
     assert (again.timing, again.trace_id, again.attempts) == (DONE.timing, "trace", 2)
 
 

@@ -85,25 +85,38 @@ def test_how_a_model_is_built_decides_whether_it_is_refreshed(
     if expected is None:
         assert result.status is Status.PLANNED
     else:
-        assert result.status is Status.SKIPPED
+        assert result.status is (Status.UNTOUCHED if expected == "ephemeral" else Status.SKIPPED)
         assert expected in (result.message or "")
 
 
 @pytest.mark.parametrize(
     ("built", "reason"),
     [
-        (run(result_json("other")), "not part of this run"),
-        (run(), "not part of this run"),
         (run(result_json(status="error")), "dbt did not build it: error"),
         (run(result_json(status="skipped")), "dbt did not build it: skipped"),
+    ],
+)
+def test_what_was_not_built_is_skipped_with_the_reason(built: object, reason: str) -> None:
+    result = only(planned(node_json(meta=TABLE), runs=(built,)))  # type: ignore[arg-type]
+    assert (result.status, result.message) == (Status.SKIPPED, reason)
+    assert result.partition is None
+
+
+@pytest.mark.parametrize("materialized", ["table", "view"])
+@pytest.mark.parametrize(
+    ("built", "reason"),
+    [
+        (run(result_json("other")), "not part of this run"),
+        (run(), "not part of this run"),
         (run(result_json(), args={"which": "compile"}), "dbt compile"),
         (run(result_json(), args={"empty": True}), "--empty"),
         (run(result_json(), args={"sample": True}), "--sample"),
     ],
 )
-def test_what_was_not_built_is_skipped_with_the_reason(built: object, reason: str) -> None:
-    result = only(planned(node_json(meta=TABLE), runs=(built,)))  # type: ignore[arg-type]
-    assert result.status is Status.SKIPPED
+def test_what_the_run_did_not_touch_says_so_whatever_it_is(built: object, reason: str, materialized: str) -> None:
+    node = node_json(meta=TABLE, config={"materialized": materialized})
+    result = only(planned(node, runs=(built,)))  # type: ignore[arg-type]
+    assert result.status is Status.UNTOUCHED
     assert reason in (result.message or "")
     assert result.partition is None
 
@@ -156,7 +169,7 @@ def test_a_wrong_setting_fails_its_node_alone(meta: object, said: str) -> None:
 
 def test_a_wrong_setting_of_a_node_that_was_not_built_is_told_and_fails_nothing() -> None:
     result = only(planned(node_json(meta={"anymetrics.tabel": "x"}), runs=(run(),)))
-    assert result.status is Status.SKIPPED
+    assert result.status is Status.UNTOUCHED
     assert "not part of this run" in (result.message or "")
     assert "anymetrics.tabel" in (result.message or "")
 
@@ -189,13 +202,13 @@ def test_globs_select_nodes_by_name_version_or_id(globs: list[str], expected: in
         nodes.append({**versioned, "unique_id": f"model.shop.dim_products.v{v}"})
     results = planned(*nodes, models=tuple(globs))
     assert len(refreshes(results)) == expected
-    unselected = [result for result in results if result.message == "not selected by --model"]
+    unselected = [result for result in results if result.message == "not selected by --select"]
     assert len(unselected) == len(nodes) - expected
 
 
 def test_a_wrong_setting_of_an_unselected_node_fails_nothing() -> None:
     result = only(planned(node_json(meta={"anymetrics.tabel": "x"}), models=("other",)))
-    assert result.status is Status.SKIPPED
+    assert result.status is Status.UNTOUCHED
 
 
 def test_good_batches_are_refreshed_and_failed_ones_not() -> None:
@@ -254,6 +267,6 @@ def test_a_wrong_order_for_all_nodes_gives_no_plan(wrong: Json) -> None:
         planned(node_json(meta=TABLE), **wrong)
 
 
-def test_without_a_run_everything_is_skipped() -> None:
+def test_without_a_run_nothing_is_touched() -> None:
     result = only(list(plan(manifest(node_json(meta=TABLE)), [], orders())))
-    assert result.status is Status.SKIPPED
+    assert result.status is Status.UNTOUCHED

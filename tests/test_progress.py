@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.progress import Bar, Progress
+from dbt_anymetrics.output.progress import Bar, Progress
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.shop import Shop
@@ -115,7 +115,7 @@ def test_long_work_draws_a_bar_and_leaves_the_failures(failing: Shop) -> None:
     assert drawings(shown)[0] == "1 of 100 done, OK=1 ERROR=0 [------------------------]"
     assert "10 of 100 done, OK=9 ERROR=1 [##----------------------]" in drawings(shown)
     assert starts(left_on(shown))[-3:-1] == ["10 of 100 ERROR", "  model.shop.dim_customers: "]
-    assert left_on(shown)[-1].startswith("Done. OK=99 ERROR=1 ")
+    assert left_on(shown)[-1].startswith("AnyMetrics: Done. OK=99 ERROR=1 ")
     assert " OK duckdb" not in shown
 
 
@@ -152,14 +152,14 @@ def test_quiet_draws_nothing(recorded: Shop) -> None:
 def test_quiet_leaves_the_failures(failing: Shop) -> None:
     shown = on_a_terminal(failing, LONG, "--quiet", "--threads", "1")
     assert starts(left_on(shown))[:2] == ["10 of 100 ERROR", "  model.shop.dim_customers: "]
-    assert left_on(shown)[2].startswith("Done. OK=99 ERROR=1 ")
+    assert left_on(shown)[2].startswith("AnyMetrics: Done. OK=99 ERROR=1 ")
 
 
 def test_events_come_for_each_refresh_and_without_a_bar(recorded: Shop) -> None:
     shown = on_a_terminal(recorded, LONG, "--log-format", "json")
     events = [json.loads(line) for line in shown.splitlines()]
     assert [event["data"]["number"] for event in events if "number" in event["data"]] == [*range(1, 101)]
-    assert {event["info"]["name"] for event in events} == {"Refresh", "Done"}
+    assert {event["info"]["name"] for event in events} == {"Opening", "Refresh", "Done", "Untouched"}
 
 
 @pytest.mark.parametrize("columns", [80, 50, 10])
@@ -185,7 +185,7 @@ def test_a_pipe_gets_a_line_now_and_then_and_each_failure(failing: Shop) -> None
         "75 of 100 done, OK=74 ERROR=1,",
     ]
     assert re.fullmatch(r"25 of 100 done, OK=24 ERROR=1, 0:\d\d:\d\d left, [\d,]+\.\d/s", lines[-4])
-    assert lines[-1].startswith("Done. OK=99 ERROR=1 ")
+    assert lines[-1].startswith("AnyMetrics: Done. OK=99 ERROR=1 ")
 
 
 def test_short_work_has_a_line_for_each_refresh_and_no_other(recorded: Shop) -> None:
@@ -205,7 +205,7 @@ def test_a_closed_stream_stops_nothing(closed: str, output: str, recorded: Shop)
     done = recorded.run(["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, LONG, "--output", output], {})
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
-    assert {result["status"] for result in recorded.artifact()["results"]} <= {"success", "skipped"}
+    assert {result["status"] for result in recorded.artifact()["results"]} <= {"success", "skipped", "untouched"}
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
@@ -213,7 +213,7 @@ def test_a_log_on_a_full_disk_stops_no_refresh(output: str, recorded: Shop) -> N
     done = recorded.run(["sh", "-c", '"$@" >/dev/full', "sh", *COMMAND, LONG, "--output", output], {})
     assert done.returncode == (output == "json")  # the lines are beside the work, the artifact was asked for
     assert "Traceback" not in done.stderr
-    assert {result["status"] for result in recorded.artifact()["results"]} <= {"success", "skipped"}
+    assert {result["status"] for result in recorded.artifact()["results"]} <= {"success", "skipped", "untouched"}
 
 
 # The counting and the drawing themselves, at times of our choice

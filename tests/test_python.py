@@ -52,7 +52,7 @@ def test_the_outcome_of_a_run_that_built_nothing_has_its_results_as_a_list(tmp_p
     known = manifest_json(node_json("orders", {"anymetrics.datasource": "sr"}))
     write_artifacts(tmp_path / "target", known, run_json(result_json(), args={"which": "compile"}))
     (skipped,) = list(refresh(tmp_path).document.results)[:1]
-    assert skipped.status is dbt_anymetrics.Status.SKIPPED
+    assert skipped.status is dbt_anymetrics.Status.UNTOUCHED
     assert isinstance(refresh(tmp_path).document.results, list)
 
 

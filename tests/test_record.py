@@ -224,7 +224,7 @@ def test_an_artifact_that_is_gone_or_of_another_command_is_not_read_again(tmp_pa
     Record(tmp_path).finish(ours)
     assert Record(tmp_path).reread(ours) == ours
     Record(tmp_path).finish(theirs)
-    with pytest.raises(RecordError, match="another command's"):
+    with pytest.raises(RecordError, match="replaced by another command"):
         Record(tmp_path).reread(ours)
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from html import unescape
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from dbt_anymetrics.sandbox import Received, Sandbox, Shape
+from dbt_anymetrics.sandbox.command import serve
 
 TRIGGER = "/anymetrics/api/v1/scheduler/task/trigger"
 METRICS = "/anymetrics/api/v1/metrics/list?pageNumber=1&pageSize=1"
@@ -25,11 +31,13 @@ BODY = {"tableName": ORDERS, "tenantId": "tn_sandbox", "tablePartition": "2024-0
 HEADERS = {
     "tenant-id": "tn_sandbox",
     "auth-type": "UID",
-    "auth-value": "sandbox",
+    "auth-value": "not-a-real-credential",
     "Content-Type": "application/json",
 }
 SECRET = "s3cret-value-of-mine"
 TIMEOUT = 10
+
+unix = pytest.mark.skipif(sys.platform == "win32", reason="needs the signals and files of Unix")
 
 
 @dataclass(frozen=True)
@@ -634,6 +642,7 @@ def test_the_secret_is_never_kept_shown_or_served() -> None:
             trigger(sandbox, {**own, "Content-Type": SECRET, "Authorization": f"Bearer {SECRET}", "Cookie": SECRET}),
             call(sandbox, "GET", f"/{SECRET}?{SECRET}", headers=own),
             call(sandbox, "GET", "/received"),
+            call(sandbox, "GET", "/picture"),
             call(sandbox, "GET", "/"),
         ]
         assert len(sandbox.received) == 6
@@ -667,16 +676,12 @@ def page(sandbox: Sandbox) -> str:
     return reply.body.decode()
 
 
-def main(sandbox: Sandbox) -> str:
-    return page(sandbox).partition("<main>")[2].partition("</main>")[0]
-
-
-def text(html: str) -> str:
-    return " ".join(unescape(re.sub("<[^>]+>", " ", html)).split())
+def embedded(sandbox: Sandbox) -> Any:  # noqa: ANN401 -- JSON
+    return json.loads(page(sandbox).partition('id="data">')[2].partition("</script>")[0])
 
 
 def test_an_empty_page_says_how_to_begin(sandbox: Sandbox) -> None:
-    said = text(main(sandbox))
+    said = unescape(page(sandbox))
     for name, value in sandbox.environment.items():
         assert f"export {name}={value}" in said
     assert "dbt-anymetrics refresh" in said
@@ -684,7 +689,7 @@ def test_an_empty_page_says_how_to_begin(sandbox: Sandbox) -> None:
 
 def test_a_value_of_ones_own_is_not_on_the_page() -> None:
     with Sandbox(auth_value=SECRET) as sandbox:
-        assert "export ANYMETRICS_AUTH_VALUE= the value this sandbox was started with" in text(main(sandbox))
+        assert "export ANYMETRICS_AUTH_VALUE=<the value this sandbox was started with>" in unescape(page(sandbox))
         assert sandbox.environment["ANYMETRICS_AUTH_VALUE"] == SECRET
 
 
@@ -692,59 +697,94 @@ def test_the_page_shows_tables_by_schema_against_dates(sandbox: Sandbox) -> None
     for name in (ORDERS, "starrocks.`default_catalog.shop`.customers", "hive.`lake.web`.visits"):
         trigger(sandbox, tableName=name)
     trigger(sandbox, tablePartition="2024-08-01")
-    said = text(main(sandbox))
-    assert "3 tables 2 dates 4 refreshed 0 more than once 0 refused" in said
-    assert "2024-07 2024-08 17 01 hive lake. web visits starrocks default_catalog. shop customers orders" in said
+    content = embedded(sandbox)
+    assert content["days"] == ["2024-08-01", "2024-07-17"]
+    assert [(*group[:3], [(row[0], row[1]) for row in group[3]]) for group in content["groups"]] == [
+        ("hive", "lake", "web", [("visits", ".1")]),
+        ("starrocks", "default_catalog", "shop", [("customers", ".1"), ("orders", "11")]),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("shapes", "mark"),
+    ("shape", "status"),
     [
-        ([None], r'<i class="ok" title="2024-07-17: refreshed once, refused never"[^>]*></i>'),
-        ([None] * 3, r'<i class="again" title="2024-07-17: refreshed 3 times, refused never"[^>]*>3</i>'),
-        ([Shape.HTML], r'<i class="no" title="2024-07-17: refreshed never, refused once"[^>]*>&times;</i>'),
-        ([None, Shape.HTML], r'<i class="no" title="2024-07-17: refreshed once, refused once"[^>]*>&times;</i>'),
-        ([Shape.HTML, None], r'<i class="ok late" title="2024-07-17: refreshed once, refused once"[^>]*></i>'),
+        (None, "refreshed"),
+        (Shape.SUCCESS_BARE, "refreshed"),
+        (Shape.NO_PERMISSION, "refused"),
+        (Shape.MESSAGE_FIELD, "refused"),
+        (Shape.FAILED_TO_CREATE, "failed"),
+        (Shape.HTML, "failed"),
+        (Shape.UNAVAILABLE, "failed"),
+        (Shape.HALF_BODY, "failed"),
     ],
 )
-def test_a_cell_is_marked_by_what_happened_last(shapes: list[Shape | None], mark: str) -> None:
-    with Sandbox(answers=lambda number: shapes[number]) as sandbox:
-        for _ in shapes:
+def test_the_page_tells_what_became_of_a_trigger(shape: Shape | None, status: str) -> None:
+    with Sandbox(answers=shape) as sandbox:
+        with suppress(http.client.IncompleteRead):
             trigger(sandbox)
-        assert len(re.findall(mark, main(sandbox).partition('<ul class="legend">')[0])) == 1
+        assert embedded(sandbox)["counts"] == {status: 1}
 
 
-def test_the_last_refusals_stand_below_with_their_text(sandbox: Sandbox) -> None:
-    for day in range(25):
-        trigger(sandbox, tablePartition=f"day {day}")
-    said = text(main(sandbox))
-    assert "Last refusals 20 of 25" in said
-    assert re.findall(r"tablePartition 'day (\d+)' is not of the form", said) == [str(day) for day in range(24, 4, -1)]
-    assert sandbox.received[-1].trace_id in said
+def test_a_failure_has_its_whole_text_and_its_trace_id() -> None:
+    with Sandbox(answers=Shape.SYSTEM_ERROR) as sandbox:
+        trigger(sandbox)
+        content = embedded(sandbox)
+        trace_id = sandbox.received[0].trace_id
+    detail = "The scheduler did not accept the task"
+    assert content["outcomes"] == [["refused", 200, "SM99002", "System error", detail, ""]]
+    assert content["groups"][0][3][0][2][3] == trace_id
 
 
-def test_what_a_client_sends_is_escaped_on_the_page(sandbox: Sandbox) -> None:
+def test_what_names_no_table_or_date_is_told_by_its_request(sandbox: Sandbox) -> None:
+    trigger(sandbox, tableName="orders")
+    trigger(sandbox, tablePartition="day 3")
+    call(sandbox, "GET", "/unknown")
+    call(sandbox, "GET", METRICS)
+    assert [other[0] for other in embedded(sandbox)["others"]] == [
+        "GET /unknown",
+        f"{ORDERS} day 3",
+        "orders 2024-07-17",
+    ]
+
+
+def test_the_page_asks_only_for_what_it_has_not_seen(sandbox: Sandbox) -> None:
+    trigger(sandbox)
+    [version] = re.findall('data-version="([^"]*)"', page(sandbox))
+    assert (call(sandbox, "GET", f"/picture?seen={version}").status) == 204
+    trigger(sandbox)
+    news = call(sandbox, "GET", f"/picture?seen={version}")
+    assert (news.status, news.json["counts"]) == (200, {"again": 1})
+    assert call(sandbox, "GET", f"/picture?seen={news.headers['ETag']}").status == 204
+
+
+def test_another_sandbox_on_the_same_port_is_news(sandbox: Sandbox) -> None:
+    with Sandbox() as other:
+        version = call(other, "GET", "/picture").headers["ETag"]
+    assert call(sandbox, "GET", f"/picture?seen={version}").status == 200
+
+
+def test_what_a_client_sends_is_no_markup_on_the_page(sandbox: Sandbox) -> None:
     script = "<script>alert('&')</script>"
     trigger(sandbox, tableName=f"{script}.`{script}.{script}`.{script}")
     trigger(sandbox, tableName=script, tablePartition=script)
     call(sandbox, "GET", f"/{script.replace(' ', '')}")
     assert script not in page(sandbox)
-    assert page(sandbox).count("<script>") == 1
-    assert main(sandbox).count("&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;") >= 7
+    assert page(sandbox).count("<script") == 2
+    assert embedded(sandbox)["groups"][0][:3] == [script] * 3
 
 
 def test_a_lone_surrogate_does_not_break_the_pages(sandbox: Sandbox) -> None:
     trigger(sandbox, tableName="\ud800", tablePartition="\udfff")
-    assert "\\ud800" in page(sandbox)
+    assert embedded(sandbox)["others"][0][0] == "\ud800 \udfff"
     assert call(sandbox, "GET", "/received").json[0]["ok"] is False
 
 
-def test_the_page_loads_nothing_from_elsewhere(sandbox: Sandbox) -> None:
-    trigger(sandbox)
-    html = page(sandbox)
-    assert set(re.findall(r"""(?:src|href)=["']?([^"'\s>]*)""", html)) == {"data:,", "/received"}
-    assert not re.search(r"@import|url\(", html)
-    assert re.findall(r"fetch\(([^)]*)\)", html) == ['"/"']
+def test_the_page_keeps_up_with_many_clients_at_once(sandbox: Sandbox) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        for _ in pool.map(lambda n: trigger(sandbox) if n % 4 else page(sandbox), range(160)):
+            pass
+    assert embedded(sandbox)["counts"] == {"again": 1}
+    assert len(embedded(sandbox)["groups"][0][3][0][2]) == 120 * 5
 
 
 # --- start and stop
@@ -755,7 +795,7 @@ def test_the_environment_points_at_the_sandbox(sandbox: Sandbox) -> None:
         "ANYMETRICS_URL": sandbox.url,
         "ANYMETRICS_TENANT_ID": "tn_sandbox",
         "ANYMETRICS_AUTH_TYPE": "UID",
-        "ANYMETRICS_AUTH_VALUE": "sandbox",
+        "ANYMETRICS_AUTH_VALUE": "not-a-real-credential",
     }
 
 
@@ -803,3 +843,114 @@ def test_waiting_ends_with_the_stop() -> None:
         assert not waiting.done()
         sandbox.stop()
         assert waiting.result(TIMEOUT) is None
+
+
+# --- the command
+
+
+@contextmanager
+def command(
+    *arguments: str, stdout: int | IO[str] = subprocess.PIPE, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the command until the end of the block, and then Ctrl-C it."""
+    run = [sys.executable, "-m", "dbt_anymetrics", "sandbox", *arguments]
+    everything = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+    pipes = {"stdout": stdout, "stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "backslashreplace"}
+    with subprocess.Popen(run, env=everything, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=TIMEOUT)[1]
+            assert "Traceback" not in said
+            assert process.returncode == 130
+
+
+def printed(process: subprocess.Popen[str], what: str) -> str:
+    """Read on until a line holds this."""
+    assert process.stdout is not None
+    return next(line for line in process.stdout if what in line)
+
+
+def printed_port(process: subprocess.Popen[str]) -> int:
+    return int(re.findall(r"127\.0\.0\.1:(\d+)", printed(process, "stands in"))[0])
+
+
+class Running(Sandbox):
+    """Another process's sandbox, as far as the requests of these tests need one."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.url = f"http://127.0.0.1:{port}"
+
+
+def wait_until_it_listens(port: int) -> Running:
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return Running(port)
+        assert time.monotonic() < deadline
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_without_a_port_it_takes_the_next_free_one_and_says_so() -> None:
+    with command() as first, command() as second:
+        ports = {printed_port(first), printed_port(second)}
+    assert len(ports) == 2
+    assert min(ports) >= 8083
+
+
+def test_a_taken_default_port_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("dbt_anymetrics.sandbox.command.DEFAULT_PORT", port)
+        monkeypatch.setattr("dbt_anymetrics.sandbox.command._NEXT_PORTS", range(port, port + 100))
+        monkeypatch.setattr(Sandbox, "wait", lambda self: None)
+        serve(None, None)
+    assert capsys.readouterr().out.startswith(f"Port {port} is taken, so the sandbox uses ")
+
+
+@unix
+@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1", "gbk"])
+def test_a_name_that_stdout_cannot_encode_is_escaped(encoding: str) -> None:
+    with command("--port", str(free_port()), PYTHONIOENCODING=encoding) as process:
+        sandbox = Running(printed_port(process))
+        assert trigger(sandbox, tableName="\u6570.`c.s`.\U0001f600\u00e9").json["success"] is True
+        assert printed(process, "`c.s`").rstrip().endswith("2024-07-17  200")
+
+
+@contextmanager
+def stdout_that_is(kind: str) -> Iterator[int]:
+    """A full disk, or a pipe whose reader left or never reads."""
+    if kind == "full":
+        reader, writer = os.open(os.devnull, os.O_RDONLY), os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, writer = os.pipe()
+    if kind == "closed":
+        os.close(reader)
+    yield writer
+    os.close(writer)
+    if kind != "closed":
+        os.close(reader)
+
+
+@unix
+@pytest.mark.parametrize("kind", ["closed", "full", "never read"])
+def test_a_stdout_that_takes_nothing_does_not_stop_it(kind: str) -> None:
+    port = free_port()
+    body = json.dumps({**BODY, "tableName": "e.`c.s`." + "t" * 100}).encode()
+    with (
+        stdout_that_is(kind) as stdout,
+        command("--port", str(port), stdout=stdout),
+        connect(wait_until_it_listens(port)) as connection,
+    ):
+        for _ in range(1000):
+            assert exchange(connection, "POST", TRIGGER, body).status == 200

@@ -93,8 +93,12 @@ def tables(results: list[Result]) -> dict[str, str]:
 def test_every_version_gives_the_same_plan(version: str, name: str, tmp_path: Path) -> None:
     results = planned(version, name, tmp_path)
     assert without(tables(results), MICROBATCH) == EXPECTED[name]
-    assert not [result for result in results if result.status is Status.ERROR]
-    assert all(result.message for result in results if result.status is Status.SKIPPED)
+    wrong = {result.unique_id: result.message or "" for result in results if result.status is Status.ERROR}
+    if wrong:
+        # dbt 2.0 does not record the batches, and a guess would be the wrong dates.
+        assert (version, list(wrong)) == ("2.0", ["model.shop.daily_orders"])
+        assert "does not record which batches it built" in wrong["model.shop.daily_orders"]
+    assert all(result.message for result in results if result.status in (Status.SKIPPED, Status.UNTOUCHED))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -171,4 +175,4 @@ def test_a_model_that_a_later_dbt_2_reused_is_not_refreshed(tmp_path: Path) -> N
 
 def test_a_full_refresh_that_dbt_2_records_among_other_arguments_counts(tmp_path: Path) -> None:
     assert len(later_dbt_2(tmp_path, "success", {"full_refresh": True})) == 7
-    assert later_dbt_2(tmp_path / "empty", "success", {"empty": True})[0].status is Status.SKIPPED
+    assert later_dbt_2(tmp_path / "empty", "success", {"empty": True})[0].status is Status.UNTOUCHED

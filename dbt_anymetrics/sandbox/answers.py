@@ -54,6 +54,12 @@ class Answer:
         text = envelope.get("errorMsg") or envelope.get("message")
         return str(text) if text else self.note
 
+    @property
+    def detail(self) -> str | None:
+        """The detail that the envelope gives beside its error text."""
+        text = (self.envelope or {}).get("detailErrorMsg")
+        return str(text) if text else None
+
     def body(self, trace_id: str) -> bytes:
         """Encode the answer, with this trace id where the envelope has one."""
         if self.envelope is None:

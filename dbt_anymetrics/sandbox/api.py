@@ -99,6 +99,7 @@ class Api:
                 trace_id=new_trace_id(),
                 headers=masked_headers(request.headers),
                 body=request.body.decode(errors="replace"),
+                detail=answer.detail,
             )
             self._received.append(received)
         return received

@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.sandbox import Received, Sandbox, Shape
+from dbt_anymetrics.sandbox.lines import Lines
 from dbt_anymetrics.text import one_line
 
+DEFAULT_PORT = 8083
+"""Where AnyMetrics itself usually listens."""
 
-def serve(port: int, shape: Shape | None) -> None:
-    """Serve until Ctrl-C. Raises UsageError when the port cannot be had."""
-    sandbox = Sandbox(port=port, answers=shape, on_request=_show)
-    try:
+_NEXT_PORTS = range(DEFAULT_PORT, DEFAULT_PORT + 100)
+
+_Start = Callable[[int], Sandbox]
+
+
+def serve(port: int | None, shape: Shape | None) -> None:
+    """Serve until Ctrl-C, on this port or else the first that is free. Raises UsageError when it cannot be had."""
+    lines = Lines()
+
+    def start(port: int) -> Sandbox:
+        sandbox = Sandbox(port=port, answers=shape, on_request=lambda received: lines.write(_line(received)))
         sandbox.start()
-    except OSError as error:
-        hint = "Leave --port out to take any that is free"
-        raise UsageError(f"port {port} cannot be had ({error.strerror})", where="--port", hint=hint) from None
+        return sandbox
+
     try:
-        click.echo(f"The sandbox stands in for AnyMetrics at {sandbox.url} (open it in a browser).")
-        click.echo("To use it, set in another shell:\n")
-        for name, value in sandbox.environment.items():
-            click.echo(f"  export {name}={value}")
-        click.echo("\nCtrl-C stops it. Requests:")
-        sandbox.wait()
+        sandbox = _first_free(start) if port is None else _on(port, start)
+        try:
+            _introduce(sandbox, port, lines)
+            sandbox.wait()
+        finally:
+            sandbox.stop()
     finally:
-        sandbox.stop()
+        lines.close()
 
 
-def _show(received: Received) -> None:
+def _on(port: int, start: _Start) -> Sandbox:
+    try:
+        return start(port)
+    except OSError as error:
+        hint = f"Leave --port out to take the first that is free from {DEFAULT_PORT} on"
+        raise UsageError(f"port {port} cannot be had ({error.strerror})", where="--port", hint=hint) from None
+
+
+def _first_free(start: _Start) -> Sandbox:
+    for port in _NEXT_PORTS:
+        try:
+            return start(port)
+        except OSError:  # noqa: PERF203 (a port that is taken is found out by trying it)
+            continue
+    return _on(0, start)
+
+
+def _introduce(sandbox: Sandbox, asked: int | None, lines: Lines) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+    if asked is None and port != DEFAULT_PORT:
+        lines.write(f"Port {DEFAULT_PORT} is taken, so the sandbox uses {port}.")
+    lines.write(f"The sandbox stands in for AnyMetrics at {sandbox.url} (open it in a browser).")
+    lines.write("To use it, set in another shell:\n")
+    for name, value in sandbox.environment.items():
+        lines.write(f"  export {name}={value}")
+    lines.write("\nCtrl-C stops it. Requests:")
+
+
+def _line(received: Received) -> str:
     what = (
         f"{received.table_name} {received.partition}" if received.table_name else f"{received.method} {received.path}"
     )
     if received.ok:
         answer = click.style("200", fg="green")
     else:
-        answer = click.style(f"{received.code or received.status or 'no answer'}: {received.message}", fg="red")
-    click.echo(f"{received.time}  {one_line(what, 300)}  {answer}")
+        said = f"{received.code or received.status or 'no answer'}: {received.message}"
+        answer = click.style(one_line(said, 300), fg="red")
+    return f"{received.time}  {one_line(what, 300)}  {answer}"

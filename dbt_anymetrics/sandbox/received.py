@@ -18,9 +18,9 @@ class Received:
     """One request to the API and how it was answered.
 
     `number` counts all requests from 0, `time` is UTC in ISO 8601, `path` includes the query. `ok` is the verdict
-    a correct client reaches, `status` is None where no status line was sent, `code` and `message` are those of the
-    answer. The trace id is set even where the answer has no place for it. Every header that can hold a secret reads
-    `***`, and so does the value of auth-value wherever else it stands.
+    a correct client reaches, `status` is None where no status line was sent; `code`, `message` and `detail` are those
+    of the answer. The trace id is set even where the answer has no place for it. Every header that can hold a secret
+    reads `***`, and so does the value of auth-value wherever else it stands.
     """
 
     number: int
@@ -36,6 +36,7 @@ class Received:
     trace_id: str
     headers: Mapping[str, str]
     body: str
+    detail: str | None = None
 
 
 @dataclass(frozen=True)

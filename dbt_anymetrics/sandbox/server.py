@@ -15,16 +15,21 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qs
 
-from dbt_anymetrics.sandbox.answers import HTML, JSON, Answer, Delivery, Shape, http_refusal
+from dbt_anymetrics.sandbox.answers import HTML, Answer, Delivery, Shape, http_refusal
 from dbt_anymetrics.sandbox.api import Answers, Api, new_trace_id
-from dbt_anymetrics.sandbox.page import render
+from dbt_anymetrics.sandbox.front_page import PICTURE_PATH, RECEIVED_PATH, FrontPage
 from dbt_anymetrics.sandbox.received import Received, Request
 from dbt_anymetrics.sandbox.validation import BODY_LIMIT, Identity, RefusedError, body_length, check_body_size
 
 HOST = "127.0.0.1"
-AUTH_VALUE = "sandbox"
+AUTH_VALUE = "not-a-real-credential"
+"""Public. It is no ordinary word, for a client removes its credential from everything that it shows."""
+
 STOP_SECONDS = 10
+
+_Pages = Mapping[str, Callable[[str], Answer]]
 
 _Connection = socket.socket | tuple[bytes, socket.socket]
 
@@ -78,8 +83,10 @@ class Sandbox:
         """Listen and serve; a sandbox starts once."""
         if self._server is not None:
             raise RuntimeError("this sandbox was started before")
-        self._server = _Server((HOST, self._port), {"/": self._page, "/received": self._listing}, self._api)
+        pages = {"/": self._page, PICTURE_PATH: self._picture, RECEIVED_PATH: self._listing}
+        self._server = _Server((HOST, self._port), pages, self._api)
         self.url = f"http://{HOST}:{self._server.server_address[1]}"
+        self._front_page = FrontPage(lambda: self.received, self._public_environment())
         # The interval is how long it takes to notice a stop.
         serve = {"poll_interval": 0.01}
         threading.Thread(target=self._server.serve_forever, kwargs=serve, name="sandbox", daemon=True).start()
@@ -110,25 +117,34 @@ class Sandbox:
         """Stop."""
         self.stop()
 
-    def _page(self) -> tuple[str, str]:
-        environment: dict[str, str | None] = {**self.environment}
+    def _public_environment(self) -> dict[str, str | None]:
         # The default is printed in the documentation and may be shown; any other value is someone's secret.
-        if self._identity.auth_value != AUTH_VALUE:
-            environment["ANYMETRICS_AUTH_VALUE"] = None
-        return HTML, render(self.received, environment)
+        value = AUTH_VALUE if self._identity.auth_value == AUTH_VALUE else None
+        return {**self.environment, "ANYMETRICS_AUTH_VALUE": value}
 
-    def _listing(self) -> tuple[str, str]:
-        return JSON, json.dumps([asdict(received) for received in self.received], indent=1)
+    def _page(self, query: str) -> Answer:  # noqa: ARG002
+        return Answer(text=self._front_page.html(), content_type=HTML)
+
+    def _picture(self, query: str) -> Answer:
+        news = self._front_page.news("".join(parse_qs(query).get("seen", [])))
+        if news is None:
+            return Answer(status=HTTPStatus.NO_CONTENT)
+        text, version = news
+        return Answer(text=text, headers={"ETag": version})
+
+    def _listing(self, query: str) -> Answer:  # noqa: ARG002
+        return Answer(text=json.dumps([asdict(received) for received in self.received], indent=1))
 
 
 class _Server(ThreadingMixIn, TCPServer):
     """What ThreadingHTTPServer is, without its look-up of the host's name, and able to close its connections."""
 
     daemon_threads = True
-    allow_reuse_address = True
+    # Elsewhere it lets a port be had again at once; on Windows it would let two servers have the same one.
+    allow_reuse_address = sys.platform != "win32"
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], pages: Mapping[str, Callable[[], tuple[str, str]]], api: Api) -> None:
+    def __init__(self, address: tuple[str, int], pages: _Pages, api: Api) -> None:
         self.pages = pages
         self.api = api
         self._open: set[Any] = set()
@@ -169,10 +185,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
-        page = self.server.pages.get(self.path.partition("?")[0])
+        path, _, query = self.path.partition("?")
+        page = self.server.pages.get(path)
         if page and self.command == "GET":
-            content_type, text = page()
-            self._send(Answer(content_type=content_type), text.encode(errors="backslashreplace"))
+            answer = page(query)
+            self._send(answer, answer.text.encode(errors="backslashreplace"))
         else:
             self._exchange()
 

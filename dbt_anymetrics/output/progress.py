@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from typing import TextIO
 
-import click
+from dbt_anymetrics.output.terminal import columns, echo, is_terminal
 
 _LONG = 100
 
@@ -88,26 +85,15 @@ class Bar:
         if not self.visible or self._clock() < self._due:
             return
         self._drawn = True
-        _write(f"{_ERASE}{_fitted(progress, _columns() - 1)}")
+        echo(f"{_ERASE}{_fitted(progress, columns(sys.stderr) - 1)}", err=True, nl=False)
         self._due = self._clock() + _PAUSE
 
     def erase(self) -> None:
         """Make room for an ordinary line."""
         if self._drawn:
             self._drawn = False
-            _write(_ERASE)
+            echo(_ERASE, err=True, nl=False)
             self._due = self._clock() + self._room
-
-
-def _write(text: str) -> None:
-    with suppress(OSError):  # the terminal is gone; the work goes on
-        click.echo(text, nl=False, err=True)
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody may be watching."""
-    # A stream that was closed before Python started is None.
-    return stream is not None and stream.isatty()
 
 
 def _fitted(progress: Progress, width: int) -> str:
@@ -120,11 +106,3 @@ def _fitted(progress: Progress, width: int) -> str:
     if bar < _WIDTHS[0]:
         return text
     return f"{text} [{'#' * (bar * progress.done // progress.total):-<{bar}}]"
-
-
-def _columns() -> int:
-    """The width of the terminal on stderr."""
-    try:  # not shutil, which looks at stdout
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except OSError:
-        return 80

@@ -1,0 +1,237 @@
+"""The options of the command line, each declared once, and the same options read from the environment alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from dbt_anymetrics.defaults import AUTH_TYPES, MAX_THREADS, THREADS, TIMEOUT
+from dbt_anymetrics.errors import AnyMetricsError, UsageError
+
+if TYPE_CHECKING:
+    from dbt_anymetrics.options import Options
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A YAML mapping, as dbt's --vars."""
+
+    name = "yaml"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        if not isinstance(value, str):
+            return value
+        from dbt_anymetrics.project import load_vars  # noqa: PLC0415
+
+        try:
+            return load_vars(value)
+        except AnyMetricsError as error:
+            self.fail(error.what, param, ctx)
+
+
+class _Selection(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A name or glob of nodes; what only dbt can select is refused, since it would match nothing."""
+
+    name = "glob"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        if any(mark in value for mark in "+@:,"):
+            self.fail(
+                f"{value!r} is not a name or glob. Graph operators and methods are dbt's: select the nodes in dbt, "
+                "and refresh what it built.",
+                param,
+                ctx,
+            )
+        return value
+
+
+def _refuse_secret(_context: click.Context, _parameter: click.Parameter, value: object) -> None:
+    if value is not None:
+        raise click.UsageError(
+            "--auth-value: the credential is read from the environment only, since everybody on the machine can see a "
+            "command line. Set ANYMETRICS_AUTH_VALUE."
+        )
+
+
+def options(*several: Decorator) -> Decorator:
+    """Give a command several options at once, in this order; click 8.0 takes no `params=`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(several):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+PROJECT = (
+    click.option("--project-dir", metavar="DIR", help="Folder of the dbt project. [default: found as dbt finds it]"),
+    click.option("--target-path", metavar="DIR", help="dbt's target folder. [default: found as dbt finds it]"),
+)
+
+ARTIFACT = (
+    *PROJECT,
+    click.option(
+        "--manifest", type=_FILE, metavar="FILE", help="The manifest.json to read. [default: the target folder's]"
+    ),
+    click.option(
+        "--run-results",
+        type=_FILE,
+        multiple=True,
+        metavar="FILE",
+        help="A run_results.json to read; can be given several times. [default: the target folder's]",
+    ),
+)
+
+_PLAN = (
+    click.option(
+        "--datasource",
+        envvar="ANYMETRICS_DATASOURCE",
+        show_envvar=True,
+        metavar="NAME",
+        help="Data source in AnyMetrics for nodes that do not set anymetrics.datasource.",
+    ),
+    click.option(
+        "--run-date",
+        envvar="ANYMETRICS_RUN_DATE",
+        show_envvar=True,
+        metavar="DATE",
+        help="Date of the run, yyyy-MM-dd. [default: the day on which the dbt run started]",
+    ),
+    click.option(
+        "--timezone",
+        envvar="ANYMETRICS_TIMEZONE",
+        show_envvar=True,
+        metavar="NAME",
+        default="UTC",
+        show_default=True,
+        help="Time zone (IANA name) that decides on which day the run started.",
+    ),
+    click.option(
+        "--partition",
+        metavar="DATES",
+        help="Refresh these dates for every node, whatever its settings say: a date, a range or a list.",
+    ),
+    click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
+)
+
+_DBTS_PLAN = (
+    click.option("--vars", type=_Vars(), metavar="YAML", help="Variables for templates in partitions, as in dbt."),
+    click.option(
+        "-s",
+        "--select",
+        "-m",
+        "--model",
+        "models",
+        multiple=True,
+        type=_Selection(),
+        metavar="GLOB",
+        help="Only nodes whose name matches this glob; can be given several times.",
+    ),
+)
+
+PLAN = (*_PLAN, *_DBTS_PLAN)
+
+SERVICE = (
+    click.option("--url", envvar="ANYMETRICS_URL", show_envvar=True, metavar="URL", help="Base address of AnyMetrics."),
+    click.option(
+        "--tenant-id",
+        envvar="ANYMETRICS_TENANT_ID",
+        show_envvar=True,
+        metavar="ID",
+        help="Shown in AnyMetrics under Metric Applications > API Integration.",
+    ),
+)
+
+_SENDING = (
+    *SERVICE,
+    click.option(
+        "--auth-type",
+        envvar="ANYMETRICS_AUTH_TYPE",
+        show_envvar=True,
+        metavar="TYPE",
+        help=f"One of {', '.join(AUTH_TYPES)}.",
+    ),
+    click.option("--auth-value", hidden=True, expose_value=False, is_eager=True, callback=_refuse_secret),
+    click.option(
+        "--timeout",
+        type=float,
+        envvar="ANYMETRICS_TIMEOUT",
+        show_envvar=True,
+        default=TIMEOUT,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for a connection, and then for each answer.",
+    ),
+    click.option(
+        "--ca-bundle",
+        envvar="ANYMETRICS_CA_BUNDLE",
+        show_envvar=True,
+        metavar="FILE",
+        help="Certificates to trust, for a private authority.",
+    ),
+)
+
+_DBTS_SENDING = (
+    click.option(
+        "--threads",
+        type=click.IntRange(1, MAX_THREADS),
+        envvar="ANYMETRICS_THREADS",
+        show_envvar=True,
+        default=THREADS,
+        show_default=True,
+        help="How many refreshes to send at once.",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Send nothing more after the first refresh that fails."),
+)
+
+SENDING = (*_SENDING, *_DBTS_SENDING)
+
+AROUND = (*_PLAN, *_SENDING)
+"""Those that dbt has no option of the same name for."""
+
+OUTPUT = (
+    click.option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json prints the results artifact on stdout, and nothing else there.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json writes one object a line.",
+    ),
+    click.option("--quiet", is_flag=True, help="Show only what went wrong."),
+)
+
+EVERY = (click.option("--all", "every", is_flag=True, help="List also each node that the run did not touch."),)
+
+
+@click.command("refresh")
+@options(*ARTIFACT, *PLAN, *SENDING, *OUTPUT)
+def _everything(**_given: object) -> NoReturn:
+    raise AssertionError("only its options are of use")
+
+
+def from_environment(arguments: Sequence[str] = (), **given: Any) -> Options:  # noqa: ANN401
+    """The options of `refresh`: those given, those of an argument list, the environment's, the defaults.
+
+    Raises UsageError for an argument or environment variable that cannot be read.
+    """
+    from dbt_anymetrics.options import Options  # noqa: PLC0415 (--help does not need it)
+
+    try:
+        found = _everything.make_context("refresh", list(arguments)).params
+    except click.UsageError as error:
+        raise UsageError(error.format_message()) from None
+    return Options.of(found, given)

@@ -1,0 +1,66 @@
+"""The picture: tables against dates, newest first, and why some are not refreshed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from dbt_anymetrics.picture.causes import Cause, causes
+from dbt_anymetrics.picture.model import Attempt, Cell, Run, Status, Table
+
+Rows = dict[Table, dict[date, Cell]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Every table with its cells, sorted by name; the days newest first; the causes of what is not refreshed."""
+
+    tables: Rows
+    days: Sequence[date]
+    causes: Sequence[Cause]
+    unplaced: Sequence[Attempt]
+    """Attempts that have no cell, in the order they came."""
+    tags: Mapping[Table, Sequence[str]] = field(default_factory=dict)
+    runs: Sequence[Run] = ()
+
+    @classmethod
+    def of(
+        cls, attempts: Iterable[Attempt], *, tags: Mapping[Table, Sequence[str]] | None = None, runs: Sequence[Run] = ()
+    ) -> Picture:
+        """Arrange attempts, given oldest first."""
+        rows, unplaced = _placed(attempts)
+        tables = dict(sorted(rows.items(), key=lambda row: ([part.casefold() for part in row[0]], row[0])))
+        days = sorted({day for row in tables.values() for day in row}, reverse=True)
+        found = causes((cell for row in tables.values() for cell in row.values()), unplaced)
+        return cls(tables, days, found, unplaced, tags or {}, runs)
+
+    @property
+    def cells(self) -> Iterator[Cell]:
+        """All cells that hold an attempt."""
+        return (cell for row in self.tables.values() for cell in row.values())
+
+    @property
+    def attempts(self) -> Iterator[Attempt]:
+        """All attempts."""
+        yield from (attempt for cell in self.cells for attempt in cell.attempts)
+        yield from self.unplaced
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """How many cells stand where; an attempt without a cell counts for itself when it did not succeed."""
+        beside = (each.outcome.status for each in self.unplaced if each.outcome.status is not Status.REFRESHED)
+        return Counter([*(cell.status for cell in self.cells), *beside])
+
+
+def _placed(attempts: Iterable[Attempt]) -> tuple[Rows, list[Attempt]]:
+    rows: Rows = {}
+    unplaced = []
+    for attempt in attempts:
+        if attempt.table is None or attempt.day is None:
+            unplaced.append(attempt)
+            continue
+        cell = rows.setdefault(attempt.table, {}).setdefault(attempt.day, Cell([]))
+        cell.attempts.append(attempt)
+    return rows, unplaced
