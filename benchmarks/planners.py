@@ -13,10 +13,10 @@ from datetime import date, timedelta
 import msgspec
 
 from benchmarks.measure import print_usage
-from dbt_anymetrics.artifacts import Manifest, RunResults
-from dbt_anymetrics.dates import Orders
-from dbt_anymetrics.plan import plan
-from dbt_anymetrics.run import Run
+from dbt_anymetrics.dbt_run.artifacts import Manifest, RunResults
+from dbt_anymetrics.dbt_run.invocation import Run
+from dbt_anymetrics.planning.dates import Orders
+from dbt_anymetrics.planning.plan import plan
 
 _LAST = date(2024, 12, 31)
 

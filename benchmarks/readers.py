@@ -18,7 +18,7 @@ Reader = Callable[[Path, Path], object]
 
 def dbt_anymetrics() -> Reader:
     """As our commands read."""
-    from dbt_anymetrics.artifacts import read_manifest, read_run_results  # noqa: PLC0415
+    from dbt_anymetrics.dbt_run.artifacts import read_manifest, read_run_results
 
     return lambda manifest, run_results: (read_manifest(manifest), read_run_results(run_results))
 
@@ -30,14 +30,14 @@ def json_load() -> Reader:
 
 def orjson() -> Reader:
     """As a fast script reads."""
-    import orjson  # type: ignore[import-not-found, unused-ignore] # noqa: PLC0415
+    import orjson  # type: ignore[import-not-found, unused-ignore]
 
     return lambda *paths: [orjson.loads(path.read_bytes()) for path in paths]
 
 
 def dbt_artifacts_parser() -> Reader:
     """As its own documentation says."""
-    from dbt_artifacts_parser.parser import (  # type: ignore[import-not-found, unused-ignore] # noqa: PLC0415
+    from dbt_artifacts_parser.parser import (  # type: ignore[import-not-found, unused-ignore]
         parse_manifest,
         parse_run_results,
     )
@@ -47,8 +47,8 @@ def dbt_artifacts_parser() -> Reader:
 
 def dbt_core() -> Reader:
     """As dbt reads the artifacts of an earlier run, for `--state` and `retry`."""
-    from dbt.artifacts.schemas.manifest import WritableManifest  # noqa: PLC0415
-    from dbt.artifacts.schemas.run import RunResultsArtifact  # noqa: PLC0415
+    from dbt.artifacts.schemas.manifest import WritableManifest
+    from dbt.artifacts.schemas.run import RunResultsArtifact
 
     def read(manifest: Path, run_results: Path) -> object:
         known = WritableManifest.read_and_check_versions(str(manifest))
@@ -57,7 +57,7 @@ def dbt_core() -> Reader:
     return read
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 (JSON)
+def _load(path: Path) -> Any:
     with path.open(encoding="utf-8") as file:
         return json.load(file)
 

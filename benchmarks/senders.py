@@ -16,13 +16,13 @@ import requests
 
 from benchmarks.measure import print_usage
 from benchmarks.server import HEADERS, connected_to
-from dbt_anymetrics.client import Client
-from dbt_anymetrics.connection import connection
-from dbt_anymetrics.engine import Delivering, deliver
+from dbt_anymetrics.ledger.record import Record
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.record import Record
 from dbt_anymetrics.result import Result, Results, Status
+from dbt_anymetrics.sending.send import Delivering, deliver
+from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.connection import connection
 
 _FIRST = date(2024, 1, 1)
 

@@ -21,7 +21,7 @@ HEADERS = {
 }
 
 
-def load(path: Path) -> Any:  # noqa: ANN401 (JSON)
+def load(path: Path) -> Any:
     """Load a file of JSON."""
     with path.open(encoding="utf-8") as file:
         return json.load(file)

@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbt_anymetrics.api import Outcome, refresh
     from dbt_anymetrics.errors import (
         AnyMetricsError,
         ArtifactError,
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
         RecordError,
         UsageError,
     )
+    from dbt_anymetrics.integrations.python import Outcome, refresh
     from dbt_anymetrics.result import Counts, Result, Status
 
 __all__ = [
@@ -39,14 +39,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Counts": "result",
-    "Outcome": "api",
+    "Outcome": "integrations.python",
     "Result": "result",
     "Status": "result",
-    "refresh": "api",
+    "refresh": "integrations.python",
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+def __getattr__(name: str) -> Any:
     if name == "plugins":
         return _plugins()
     if name in __all__:
@@ -63,7 +63,7 @@ def _plugins() -> list[type]:
     if "dbt.plugins.manager" not in sys.modules:
         return []
     try:
-        from dbt_anymetrics.plugin import AnyMetricsPlugin  # noqa: PLC0415 (needs dbt)
+        from dbt_anymetrics.integrations.dbt_plugin import AnyMetricsPlugin  # needs dbt
     except Exception:  # noqa: BLE001
         return []
     return [AnyMetricsPlugin]

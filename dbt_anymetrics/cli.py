@@ -17,7 +17,7 @@ from dbt_anymetrics.text import one_line
 class _Commands(click.Group):
     """A group whose commands end with one clear line when something is wrong, and never with a traceback of it."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (as in click)
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except AnyMetricsError as error:
@@ -32,7 +32,7 @@ class _AroundDbt(click.Command):
     """A command whose own options stand before dbt's command, and which passes on all the rest as it is."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from dbt_anymetrics.around import separate  # noqa: PLC0415 (--help does not need it)
+        from dbt_anymetrics.commands.dbt import separate  # --help does not need it
 
         ours, dbts = separate(args, self.get_params(ctx))
         return super().parse_args(ctx, [*ours, "--", *dbts])
@@ -43,8 +43,8 @@ class _Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "shape"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        from dbt_anymetrics.sandbox import Shape  # noqa: PLC0415 (a server is slow to import)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from dbt_anymetrics.sandbox import Shape  # a server is slow to import
 
         try:
             return Shape(value)
@@ -65,25 +65,25 @@ def main() -> None:
 
 @main.command()
 @options(*ARTIFACT, *PLAN, *SENDING, *OUTPUT)
-def refresh(**given: Any) -> None:  # noqa: ANN401
+def refresh(**given: Any) -> None:
     """Refresh the tables and dates that the last dbt run rebuilt.
 
     Exit codes: 0 when all is done or there is nothing to do, 1 when a refresh failed, 2 when the usage, a setting or an
     artifact is wrong and nothing was sent.
     """
-    from dbt_anymetrics.commands import refresh as run  # noqa: PLC0415 (--help does not need it)
+    from dbt_anymetrics.commands.refresh import refresh as run  # --help does not need it
 
     _run(run, given)
 
 
 @main.command()
 @options(*ARTIFACT, *PLAN, *SERVICE, *OUTPUT, *EVERY)
-def plan(**given: Any) -> None:  # noqa: ANN401
+def plan(**given: Any) -> None:
     """Show what refresh would do, without sending anything.
 
     It needs no connection. The address and the tenant only tell it what was already sent there.
     """
-    from dbt_anymetrics.planning import reporter_for, show_plan  # noqa: PLC0415
+    from dbt_anymetrics.commands.prepare import reporter_for, show_plan
 
     asked = _options(given)
     _exit(show_plan(asked, reporter_for(asked)))
@@ -92,22 +92,22 @@ def plan(**given: Any) -> None:  # noqa: ANN401
 @main.command(name="dbt", cls=_AroundDbt, options_metavar="[OPTIONS]")
 @options(*AROUND)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--] DBT_COMMAND [DBT_OPTIONS]...")
-def around(arguments: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def around(arguments: tuple[str, ...], **given: Any) -> None:
     """Run dbt with the given arguments, then refresh what it built.
 
     The options below stand before dbt's command: dbt-anymetrics dbt --run-date 2024-07-17 build -s marts. An option
     that dbt has too, such as --vars or --threads, goes to dbt. The exit code is dbt's unless that is 0.
     """
-    from dbt_anymetrics.around import run  # noqa: PLC0415
+    from dbt_anymetrics.commands.dbt import run
 
     _exit(run(arguments, given))
 
 
 @main.command()
 @options(*PROJECT, *SENDING, *OUTPUT)
-def retry(**given: Any) -> None:  # noqa: ANN401
+def retry(**given: Any) -> None:
     """Send again what failed or was not sent the last time."""
-    from dbt_anymetrics.commands import retry as run  # noqa: PLC0415
+    from dbt_anymetrics.commands.refresh import retry as run
 
     _run(run, {**given, "command": "retry"})
 
@@ -115,9 +115,9 @@ def retry(**given: Any) -> None:  # noqa: ANN401
 @main.command()
 @options(*ARTIFACT, *PLAN, *SENDING)
 @click.pass_context
-def debug(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401
+def debug(context: click.Context, /, **given: Any) -> None:
     """Show the settings and try the connection."""
-    from dbt_anymetrics.debug import debug as run  # noqa: PLC0415
+    from dbt_anymetrics.commands.debug import debug as run
 
     _exit(run(_options(given), context))
 
@@ -127,15 +127,15 @@ def debug(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 @click.option(
     "--answer", metavar="SHAPE", type=_Shape(), help="Answer every call in this shape, for example no-permission."
 )
-def sandbox(port: int | None, answer: Any) -> None:  # noqa: ANN401
+def sandbox(port: int | None, answer: Any) -> None:
     """Run a local stand-in for AnyMetrics to try things out."""
-    from dbt_anymetrics.sandbox.command import serve  # noqa: PLC0415
+    from dbt_anymetrics.commands.sandbox import serve
 
     serve(port, answer)
 
 
 def _run(command: Callable[[Any, Any], Any], given: dict[str, Any]) -> NoReturn:
-    from dbt_anymetrics.planning import print_document, reporter_for  # noqa: PLC0415
+    from dbt_anymetrics.commands.prepare import print_document, reporter_for
 
     asked = _options(given)
     ending = command(asked, reporter_for(asked))
@@ -144,8 +144,8 @@ def _run(command: Callable[[Any, Any], Any], given: dict[str, Any]) -> NoReturn:
     _exit(ending.exit_code)
 
 
-def _options(given: dict[str, Any]) -> Any:  # noqa: ANN401 (Options, which costs --help the import of msgspec)
-    from dbt_anymetrics.options import Options  # noqa: PLC0415
+def _options(given: dict[str, Any]) -> Any:
+    from dbt_anymetrics.options import Options
 
     return Options.of(given)
 

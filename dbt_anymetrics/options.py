@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import Struct
 
-from dbt_anymetrics.artifacts import Args
-from dbt_anymetrics.dates import Orders
+from dbt_anymetrics.dbt_run.artifacts import Args
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.defaults import THREADS, TIMEOUT
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.project import Project
+from dbt_anymetrics.planning.dates import Orders
 
 if TYPE_CHECKING:
-    from dbt_anymetrics.connection import Connection
+    from dbt_anymetrics.server.connection import Connection
 
 ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 
@@ -90,13 +90,13 @@ class Options(Struct, frozen=True, kw_only=True):
         """AnyMetrics' base address in its normal form, or None where it is not given. Raises UsageError."""
         if not self.url or not self.url.strip():
             return None
-        from dbt_anymetrics.connection import base_address  # noqa: PLC0415 (not every command has an address)
+        from dbt_anymetrics.server.connection import base_address  # not every command has an address
 
         return base_address(self.url)
 
     def connection(self) -> Connection:
         """The connection, checked. Raises UsageError."""
-        from dbt_anymetrics.connection import connection  # noqa: PLC0415 (not every command connects)
+        from dbt_anymetrics.server.connection import connection  # not every command connects
 
         return connection(
             url=self.url,

@@ -24,10 +24,10 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "yaml"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
-        from dbt_anymetrics.project import load_vars  # noqa: PLC0415
+        from dbt_anymetrics.dbt_run.project import load_vars
 
         try:
             return load_vars(value)
@@ -40,7 +40,7 @@ class _Selection(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "glob"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if any(mark in value for mark in "+@:,"):
             self.fail(
                 f"{value!r} is not a name or glob. Graph operators and methods are dbt's: select the nodes in dbt, "
@@ -223,12 +223,12 @@ def _everything(**_given: object) -> NoReturn:
     raise AssertionError("only its options are of use")
 
 
-def from_environment(arguments: Sequence[str] = (), **given: Any) -> Options:  # noqa: ANN401
+def from_environment(arguments: Sequence[str] = (), **given: Any) -> Options:
     """The options of `refresh`: those given, those of an argument list, the environment's, the defaults.
 
     Raises UsageError for an argument or environment variable that cannot be read.
     """
-    from dbt_anymetrics.options import Options  # noqa: PLC0415 (--help does not need it)
+    from dbt_anymetrics.options import Options  # --help does not need it
 
     try:
         found = _everything.make_context("refresh", list(arguments)).params

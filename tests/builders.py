@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from dbt_anymetrics.artifacts import Manifest, Node, RunResults, detached
-from dbt_anymetrics.dates import Orders
-from dbt_anymetrics.plan import plan
+from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, RunResults, detached
+from dbt_anymetrics.dbt_run.invocation import Run
+from dbt_anymetrics.planning.dates import Orders
+from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Result, Status
-from dbt_anymetrics.run import Run
 
 Json = dict[str, Any]
 
@@ -120,7 +120,7 @@ def write_artifacts(folder: Path, known: Json, run_results: Json) -> Path:
     return folder
 
 
-def orders(**fields: Any) -> Orders:  # noqa: ANN401
+def orders(**fields: Any) -> Orders:
     """Orders with the data source and run date that most tests do not care about."""
     return Orders(**{"datasource": "starrocks", "run_date": RUN_DATE, **fields})
 
@@ -130,7 +130,7 @@ def planned(
     runs: tuple[Run, ...] | None = None,
     tests: tuple[Json, ...] = (),
     adapter: str = "starrocks",
-    **ordered: Any,  # noqa: ANN401
+    **ordered: Any,
 ) -> list[Result]:
     """The plan for these nodes; without `runs`, of one `dbt build` in which all of them succeeded."""
     built = (run(*(result_json(node["unique_id"]) for node in nodes)),) if runs is None else runs

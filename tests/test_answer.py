@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dbt_anymetrics.answer import Answer, judge
+from dbt_anymetrics.server.answer import Answer, judge
 
 DOCUMENTED: dict[str, Any] = {
     "data": True,
@@ -17,7 +17,7 @@ DOCUMENTED: dict[str, Any] = {
 }
 
 
-def answer(body: object, status: int = 200, **more: Any) -> Answer:  # noqa: ANN401
+def answer(body: object, status: int = 200, **more: Any) -> Answer:
     return judge(status, json.dumps(body).encode(), **more)
 
 

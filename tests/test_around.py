@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.around import look, separate
 from dbt_anymetrics.cli import main
+from dbt_anymetrics.commands.dbt import look, separate
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import MAIN, sent
 from tests.shop import DAY, DBT, DS, Shop

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics import artifacts
-from dbt_anymetrics.artifacts import Manifest, RunResults, read_manifest, read_run_results
+from dbt_anymetrics.dbt_run import artifacts
+from dbt_anymetrics.dbt_run.artifacts import Manifest, RunResults, read_manifest, read_run_results
 from dbt_anymetrics.errors import ArtifactError
-from dbt_anymetrics.plan import plan
+from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Status
 from tests.builders import Json, manifest_json, node_json, orders, result_json, run, run_json
 

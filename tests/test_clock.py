@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.partition import resolve
+from dbt_anymetrics.planning.partition import resolve
 from tests.builders import (
     batches,
     dates,

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from dbt_anymetrics.connection import AUTH_TYPES, Connection, Secret, connection, secret
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.server.connection import AUTH_TYPES, Connection, Secret, connection, secret
 
 VALUE = "s3cret-value"
 
@@ -24,7 +24,7 @@ RIGHT: dict[str, Any] = {
 }
 
 
-def made(**wrong: Any) -> Connection:  # noqa: ANN401
+def made(**wrong: Any) -> Connection:
     return connection(**{**RIGHT, **wrong})
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from dbt_anymetrics.dates import Dates, Orders
+from dbt_anymetrics.dbt_run.invocation import Run
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.node_settings import NodeSettings
-from dbt_anymetrics.project import Project
+from dbt_anymetrics.planning.dates import Dates, Orders
+from dbt_anymetrics.planning.meta import NodeSettings
 from dbt_anymetrics.result import Status
-from dbt_anymetrics.run import Run
 from tests.builders import Json, batches, node, node_json, orders, planned, refreshes, result_json, run
 
 ORDERS = "model.shop.orders"

@@ -11,10 +11,12 @@ import click
 import pytest
 
 import dbt_anymetrics
-from dbt_anymetrics import around, connection, options
+from dbt_anymetrics import options
 from dbt_anymetrics.cli import main
-from dbt_anymetrics.node_settings import KEYS
+from dbt_anymetrics.commands import dbt as around
+from dbt_anymetrics.planning.meta import KEYS
 from dbt_anymetrics.sandbox import Shape
+from dbt_anymetrics.server import connection
 from tests.shop import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

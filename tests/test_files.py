@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
 from dbt_anymetrics.files import create, mode_of, open_own, open_regular, read_regular
-from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import sent
 from tests.shop import Shop

@@ -18,12 +18,12 @@ from typing import Any
 import click
 import pytest
 
+from dbt_anymetrics.dbt_run.inputs import read_inputs
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, RecordError
-from dbt_anymetrics.inputs import read_inputs
+from dbt_anymetrics.ledger.record import FILE_NAME, JOURNAL_NAME, Document, Record
 from dbt_anymetrics.output.plan_text import plan_lines
-from dbt_anymetrics.plan import plan
-from dbt_anymetrics.project import Project
-from dbt_anymetrics.record import FILE_NAME, JOURNAL_NAME, Document, Record
+from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Result, Status, count
 from tests.artifacts import SCENARIOS, VERSIONS, scenario
 from tests.builders import (
@@ -68,7 +68,7 @@ def planned_or_refused(folder: Path) -> list[Result]:
     return results
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path of every value in a JSON tree."""
     if path:
         yield path
@@ -76,7 +76,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(inner, (*path, key))
 
 
-def mutate(tree: Any, chance: random.Random) -> None:  # noqa: ANN401
+def mutate(tree: Any, chance: random.Random) -> None:
     """Replace, remove, rename or move one value."""
     *way, last = chance.choice(list(places(tree)))
     parent = tree
@@ -141,7 +141,7 @@ def with_meta(meta: object) -> tuple[Json, Json]:
     return manifest_json(node_json(meta=meta)), run_json(result_json())
 
 
-def with_run(**fields: Any) -> tuple[Json, Json]:  # noqa: ANN401
+def with_run(**fields: Any) -> tuple[Json, Json]:
     return manifest_json(node_json(meta={"anymetrics.enabled": True})), run_json(result_json(), **fields)
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import ArtifactError
-from dbt_anymetrics.inputs import Inputs, read_inputs
-from dbt_anymetrics.project import Project
 from tests.builders import INVOCATION, manifest_json, node_json, result_json, run_json, write_artifacts
 
 ORDERS = manifest_json(node_json())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dbt_anymetrics.record import FILE_NAME, JOURNAL_NAME, Record
+from dbt_anymetrics.ledger.record import FILE_NAME, JOURNAL_NAME, Record
 from dbt_anymetrics.sandbox import Received, Sandbox, Shape
 from tests.artifacts import scenario
 from tests.expected import sent

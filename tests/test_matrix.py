@@ -20,17 +20,17 @@ from typing import NamedTuple
 
 import pytest
 
-from dbt_anymetrics.answer import Answer
-from dbt_anymetrics.api import Outcome
-from dbt_anymetrics.client import Client
-from dbt_anymetrics.connection import connection
-from dbt_anymetrics.delivery import Backoff, Delivery
-from dbt_anymetrics.engine import Delivering, deliver
+from dbt_anymetrics.integrations.python import Outcome
+from dbt_anymetrics.ledger.record import JOURNAL_NAME, Record
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.record import JOURNAL_NAME, Record
 from dbt_anymetrics.result import Result, Status
 from dbt_anymetrics.sandbox import Sandbox, Shape
+from dbt_anymetrics.sending.delivery import Backoff, Delivery
+from dbt_anymetrics.sending.send import Delivering, deliver
+from dbt_anymetrics.server.answer import Answer
+from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.connection import connection
 from tests.artifacts import scenario
 from tests.disk import room_for
 from tests.raw_server import RawServer, Visit, http

@@ -5,8 +5,8 @@ from datetime import date, datetime, timezone
 import pytest
 from msgspec.structs import replace
 
-from dbt_anymetrics.memory import carried, is_unfinished, recall, unfinished
-from dbt_anymetrics.record import Document
+from dbt_anymetrics.ledger.memory import carried, is_unfinished, recall, unfinished
+from dbt_anymetrics.ledger.record import Document
 from dbt_anymetrics.result import Result, Status, Timing
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dbt_anymetrics.errors import NodeError
-from dbt_anymetrics.node_settings import KEYS, NodeSettings, read_settings
+from dbt_anymetrics.planning.meta import KEYS, NodeSettings, read_settings
 
 
 @pytest.mark.parametrize(

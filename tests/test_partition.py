@@ -5,7 +5,7 @@ from datetime import date, datetime, timezone
 import pytest
 
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.partition import MAX_DAYS, days, is_template, parse_date, resolve
+from dbt_anymetrics.planning.partition import MAX_DAYS, days, is_template, parse_date, resolve
 
 RUN_DATE = date(2024, 7, 17)
 

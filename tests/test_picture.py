@@ -21,7 +21,7 @@ YESTERDAY = TODAY - timedelta(days=1)
 PAGE = Page("Refreshes", "https://can.example.com", "dbt-anymetrics status")
 
 
-def data(attempts: Iterable[Attempt], room: int = 850_000, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def data(attempts: Iterable[Attempt], room: int = 850_000, **more: Any) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(encode(Picture.of(attempts, **more), room))
     return loaded
 

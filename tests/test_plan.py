@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.plan import plan
+from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Result, Status
 from tests.builders import (
     Json,

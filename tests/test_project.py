@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dbt_anymetrics.dbt_run.project import Project, load_yaml
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.project import Project, load_yaml
 
 
 def write(folder: Path, text: str = "name: shop\n") -> Path:

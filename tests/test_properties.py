@@ -16,16 +16,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dbt_anymetrics import partition
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.memory import carried, recall, unfinished
-from dbt_anymetrics.node_settings import KEYS, read_settings
-from dbt_anymetrics.partition import MAX_DAYS, days, parse_date, resolve
-from dbt_anymetrics.plan import plan
-from dbt_anymetrics.record import JOURNAL_NAME, Document, Record
+from dbt_anymetrics.ledger.memory import carried, recall, unfinished
+from dbt_anymetrics.ledger.record import JOURNAL_NAME, Document, Record
+from dbt_anymetrics.planning import partition
+from dbt_anymetrics.planning.meta import KEYS, read_settings
+from dbt_anymetrics.planning.partition import MAX_DAYS, days, parse_date, resolve
+from dbt_anymetrics.planning.plan import plan
+from dbt_anymetrics.planning.table_name import MAX_LENGTH, table_name
 from dbt_anymetrics.result import Result, Status, Timing, count
 from dbt_anymetrics.sandbox.validation import parse_partition, parse_table_name
-from dbt_anymetrics.table_name import MAX_LENGTH, table_name
 from tests.builders import Json, batches, manifest, node_json, orders, planned, result_json, run
 
 SUITE = settings(deadline=None, derandomize=True, max_examples=100)
@@ -62,7 +62,7 @@ def test_a_date_means_itself_and_the_sandbox_reads_it_the_same(day: date) -> Non
 @SUITE
 @given(st.text(alphabet="0123456789- T:/.٣", max_size=12))
 def test_a_text_is_a_date_here_exactly_when_it_is_one_to_the_sandbox(text: str) -> None:
-    def read(reader: Any) -> date | None:  # noqa: ANN401
+    def read(reader: Any) -> date | None:
         try:
             return reader(text.strip())  # type: ignore[no-any-return]
         except (UsageError, ValueError):
@@ -228,7 +228,7 @@ def test_an_order_for_all_nodes_is_dates_for_each_or_a_usage_error(text: str) ->
 
 @SUITE
 @given(st.lists(st.sampled_from("abc"), max_size=4, unique=True), st.randoms())
-def test_the_order_of_nodes_in_the_manifest_changes_nothing(names: list[str], random: Any) -> None:  # noqa: ANN401
+def test_the_order_of_nodes_in_the_manifest_changes_nothing(names: list[str], random: Any) -> None:
     nodes = [node_json(name, {"anymetrics.enabled": True}) for name in names]
     ran = run(*(result_json(name) for name in names))
     before = list(plan(manifest(*nodes), [ran], orders()))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.record import FILE_NAME, JOURNAL_NAME, Document, Record
+from dbt_anymetrics.ledger.record import FILE_NAME, JOURNAL_NAME, Document, Record
 from dbt_anymetrics.result import Result, Status, Timing
 from tests.disk import room_for
 

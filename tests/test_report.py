@@ -13,7 +13,7 @@ from dbt_anymetrics.output.jsonl import JsonReporter
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Opening, Retry
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.plan import WRONG_SETTINGS
+from dbt_anymetrics.planning.plan import WRONG_SETTINGS
 from dbt_anymetrics.result import Result, Status, Timing, count
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
@@ -142,7 +142,7 @@ def test_of_long_work_what_is_not_sent_is_told_once_for_each_reason_and_only_onc
 
 
 @pytest.mark.parametrize("reporter", [TextReporter, JsonReporter])
-def test_results_leave_stdout_to_the_artifact(reporter: Any, capsys: Captured) -> None:  # noqa: ANN401
+def test_results_leave_stdout_to_the_artifact(reporter: Any, capsys: Captured) -> None:
     play(reporter(Console(results_to_stderr=True)))
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -186,7 +186,7 @@ def test_a_line_shows_the_code_else_the_status(answer: dict[str, Any], shown: st
 
 @pytest.mark.parametrize("reporter", [TextReporter, JsonReporter])
 @pytest.mark.parametrize("field", ["unique_id", "message", "trace_id", "table_name"])
-def test_control_characters_reach_no_terminal(field: str, reporter: Any, capsys: Captured) -> None:  # noqa: ANN401
+def test_control_characters_reach_no_terminal(field: str, reporter: Any, capsys: Captured) -> None:
     odd = replace(FAILED, **{field: "a\x1b[2J\r\nb"})
     told = reporter(Console())
     told.begin([replace(odd, status=status, partition=None) for status in (Status.SKIPPED, Status.UNTOUCHED)], None)

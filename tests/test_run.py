@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
+from dbt_anymetrics.dbt_run.invocation import failed_tests, time_zone
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.run import failed_tests, time_zone
 from tests.builders import Json, batches, data_test_json, manifest, node, node_json, result_json, run
 
 ORDERS = "model.shop.orders"

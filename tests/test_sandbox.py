@@ -21,8 +21,8 @@ from typing import IO, Any
 
 import pytest
 
+from dbt_anymetrics.commands.sandbox import serve
 from dbt_anymetrics.sandbox import Received, Sandbox, Shape
-from dbt_anymetrics.sandbox.command import serve
 
 TRIGGER = "/anymetrics/api/v1/scheduler/task/trigger"
 METRICS = "/anymetrics/api/v1/metrics/list?pageNumber=1&pageSize=1"
@@ -47,7 +47,7 @@ class Reply:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 -- JSON
+    def json(self) -> Any:
         return json.loads(self.body)
 
 
@@ -676,7 +676,7 @@ def page(sandbox: Sandbox) -> str:
     return reply.body.decode()
 
 
-def embedded(sandbox: Sandbox) -> Any:  # noqa: ANN401 -- JSON
+def embedded(sandbox: Sandbox) -> Any:
     return json.loads(page(sandbox).partition('id="data">')[2].partition("</script>")[0])
 
 
@@ -911,8 +911,8 @@ def test_a_taken_default_port_is_said(monkeypatch: pytest.MonkeyPatch, capsys: p
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setattr("dbt_anymetrics.sandbox.command.DEFAULT_PORT", port)
-        monkeypatch.setattr("dbt_anymetrics.sandbox.command._NEXT_PORTS", range(port, port + 100))
+        monkeypatch.setattr("dbt_anymetrics.commands.sandbox.DEFAULT_PORT", port)
+        monkeypatch.setattr("dbt_anymetrics.commands.sandbox._NEXT_PORTS", range(port, port + 100))
         monkeypatch.setattr(Sandbox, "wait", lambda self: None)
         serve(None, None)
     assert capsys.readouterr().out.startswith(f"Port {port} is taken, so the sandbox uses ")

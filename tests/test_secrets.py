@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbt_anymetrics.answer import Answer, judge
-from dbt_anymetrics.client import Client
-from dbt_anymetrics.connection import Secret, connection
 from dbt_anymetrics.sandbox import Sandbox, Shape
+from dbt_anymetrics.server.answer import Answer, judge
+from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.connection import Secret, connection
 from tests.artifacts import scenario
 from tests.raw_server import RawServer, Visit, http
 from tests.shop import DS, Shop

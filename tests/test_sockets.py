@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dbt_anymetrics.answer import Answer
-from dbt_anymetrics.client import Client
-from dbt_anymetrics.connection import connection
+from dbt_anymetrics.server.answer import Answer
+from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.connection import connection
 from tests.artifacts import scenario
 from tests.raw_server import SUCCESS, RawServer, Visit, http
 from tests.shop import Shop

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from dbt_anymetrics.errors import NodeError
-from dbt_anymetrics.node_settings import NodeSettings
-from dbt_anymetrics.table_name import MAX_LENGTH, node_table_name
+from dbt_anymetrics.planning.meta import NodeSettings
+from dbt_anymetrics.planning.table_name import MAX_LENGTH, node_table_name
 from tests.builders import node
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from dbt_anymetrics.dbt_run.jinja import MAX_TEMPLATE, render
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.template import MAX_TEMPLATE, render
 
 VARS: dict[str, Any] = {
     "ds": "2024-07-17",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.inputs import read_inputs
-from dbt_anymetrics.plan import plan
-from dbt_anymetrics.project import Project
+from dbt_anymetrics.dbt_run.inputs import read_inputs
+from dbt_anymetrics.dbt_run.project import Project
+from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Result, Status
 from tests.artifacts import SCENARIOS, VERSIONS, scenario
 from tests.builders import RUN_DATE, orders

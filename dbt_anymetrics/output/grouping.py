@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dbt_anymetrics.plan import WRONG_SETTINGS
+from dbt_anymetrics.planning.plan import WRONG_SETTINGS
 from dbt_anymetrics.result import Result, Status
 from dbt_anymetrics.text import one_line
 

@@ -62,13 +62,13 @@ class JsonReporter:
         level: Level = "info" if counts.all_well else "error"
         self._output.result(_event("Done", level, f"AnyMetrics: Done. {counts}", counts=counts), level)
 
-    def _result(self, result: Result, **more: Any) -> None:  # noqa: ANN401
+    def _result(self, result: Result, **more: Any) -> None:
         label, _ = LABELS[result.status]
         level: Level = "error" if result.status in (Status.ERROR, Status.PLANNED) else "info"
         text = f"{label} {describe(result)}" + (f": {result.message}" if result.message else "")
         self._output.result(_event("Refresh", level, text, result=result, **more), level)
 
 
-def _event(name: str, level: Level, text: str, **data: Any) -> str:  # noqa: ANN401
+def _event(name: str, level: Level, text: str, **data: Any) -> str:
     info = {"name": name, "level": level, "msg": one_line(text, 2000), "ts": datetime.now(timezone.utc)}
     return msgspec.json.encode({"info": info, "data": data}).decode()

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from dbt_anymetrics.artifacts import Manifest, Node
+from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
 from dbt_anymetrics.errors import NodeError
-from dbt_anymetrics.node_settings import NodeSettings
-from dbt_anymetrics.table_name import node_table_name
+from dbt_anymetrics.planning.meta import NodeSettings
+from dbt_anymetrics.planning.table_name import node_table_name
 from tests.adapters.reasons import REASONS
 
 FOLDER = Path(__file__).parent

@@ -57,7 +57,7 @@ def tab(browser: Browser) -> Iterator[Open]:
     def asked(request: Request) -> None:
         addresses.append(request.url)
 
-    def open_(url: str, *, width: int = 1440, height: int = 900, **options: Any) -> Tab:  # noqa: ANN401
+    def open_(url: str, *, width: int = 1440, height: int = 900, **options: Any) -> Tab:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         context.set_default_timeout(10_000)
@@ -81,7 +81,7 @@ def tab(browser: Browser) -> Iterator[Open]:
 def file(tmp_path: Path) -> Callable[..., str]:
     """Writes a page that is no server's, and gives its address."""
 
-    def write(attempts: list[Attempt], **more: Any) -> str:  # noqa: ANN401
+    def write(attempts: list[Attempt], **more: Any) -> str:
         path = tmp_path / "page.html"
         page = Page("Refreshes", "https://can.example.com", "dbt-anymetrics status")
         path.write_text(render(Picture.of(attempts, **more), page), encoding="utf-8")

@@ -109,7 +109,7 @@ def test_runs_and_slow_tables_are_listed(tab: Open, file: File) -> None:
     assert texts(opened, "#body .row:not(.group) .name") == ["fast"]
 
 
-def fields(each: Any) -> dict[str, Any]:  # noqa: ANN401
+def fields(each: Any) -> dict[str, Any]:
     return {name: getattr(each, name) for name in each.__slots__}
 
 
@@ -366,7 +366,7 @@ def test_axe_finds_nothing(tab: Open, file: File, scheme: str, width: int) -> No
     assert violations(axe, opened) == []
 
 
-def violations(axe: Any, opened: Tab) -> list[str]:  # noqa: ANN401
+def violations(axe: Any, opened: Tab) -> list[str]:
     found = axe.run(opened).response["violations"]
     return [
         f"{each['id']}: {node['html'][:160]} {node['failureSummary'][:200]}" for each in found for node in each["nodes"]

@@ -39,7 +39,7 @@ class Listener:
     def __init__(self) -> None:
         self._requests: list[str] = []
 
-    def __call__(self, event: Any) -> None:  # noqa: ANN401 (a protobuf message of dbt's)
+    def __call__(self, event: Any) -> None:
         """Note the macro's requests; at the end of the command, do what they ask for.
 
         Raises SystemExit(1), which dbt lets through, when a refresh failed and the hook says `on_error='fail'`.
@@ -58,7 +58,7 @@ class Listener:
 
 def _is_fatal(requests: list[str], invocation_id: str) -> bool:
     try:
-        from dbt_anymetrics.hook import answer  # noqa: PLC0415 (only where the hook is used)
+        from dbt_anymetrics.integrations.dbt_hook import answer  # only where the hook is used
 
         return answer(requests, invocation_id)
     except BaseException as error:  # noqa: BLE001 (a mistake of ours, or Ctrl-C, is no failure of the dbt run)
@@ -70,9 +70,9 @@ def _is_fatal(requests: list[str], invocation_id: str) -> bool:
 def _callbacks() -> list[Any]:
     """dbt's list of listeners, emptied at the start of each command."""
     try:
-        from dbt_common.events.event_manager_client import get_event_manager  # noqa: PLC0415 (dbt-core 1.8 and later)
+        from dbt_common.events.event_manager_client import get_event_manager  # dbt-core 1.8 and later
     except ImportError:
-        from dbt.events.functions import EVENT_MANAGER  # noqa: PLC0415 (dbt-core 1.6 and 1.7)
+        from dbt.events.functions import EVENT_MANAGER  # dbt-core 1.6 and 1.7
 
         callbacks: list[Any] = EVENT_MANAGER.callbacks
     else:
@@ -87,7 +87,7 @@ def _announce() -> None:
     process started from here inherits the mark. Before, there is no copy, and the mark goes when the command ends.
     """
     try:
-        from dbt_common.context import get_invocation_context  # noqa: PLC0415
+        from dbt_common.context import get_invocation_context
     except ImportError:
         os.environ[PLUGIN_VARIABLE] = __version__
         return

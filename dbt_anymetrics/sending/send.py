@@ -11,19 +11,19 @@ from typing import Any, NoReturn, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.answer import Answer
-from dbt_anymetrics.delivery import Backoff, Delivery
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.interrupt import stoppable
+from dbt_anymetrics.ledger.record import Document, Record
 from dbt_anymetrics.output.reporter import Opening, Reporter
-from dbt_anymetrics.record import Document, Record
 from dbt_anymetrics.result import Counts, Result, Results, Status, count
+from dbt_anymetrics.sending.delivery import Backoff, Delivery
+from dbt_anymetrics.sending.interrupt import stoppable
+from dbt_anymetrics.server.answer import Answer
 
 
 class Caller(Protocol):
     """What sends a refresh: the client, once it is connected."""
 
-    def trigger(self, table_name: str, partition: Any) -> Answer:  # noqa: ANN401
+    def trigger(self, table_name: str, partition: Any) -> Answer:
         """Send one refresh."""
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
-from dbt_anymetrics.record import Document
+from dbt_anymetrics.ledger.record import Document
 from dbt_anymetrics.result import Key, Result, Results, Status
 
 _WAYS = {

@@ -132,7 +132,7 @@ class _Environment(SandboxedEnvironment):
             raise SecurityError("only numbers can be multiplied")
         return super().call_binop(context, operator, left, right)  # type: ignore[arg-type]
 
-    def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401 (as in the base class)
+    def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> object:
         """Call a function or method, and refuse an answer too large to be a date."""
         _check_arguments(args)
         return _bounded(super().call(context, obj, *args, **kwargs))

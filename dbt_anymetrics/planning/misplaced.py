@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
-from dbt_anymetrics.node_settings import NEARLY, PREFIX, settings_in
+from dbt_anymetrics.planning.meta import NEARLY, PREFIX, settings_in
 
 
 def misplaced(unrendered_config: Raw, columns: Raw) -> str | None:

@@ -13,13 +13,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.artifacts import REFRESHABLE, Manifest, Node
-from dbt_anymetrics.dates import Dates, Orders
+from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node
+from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.node_settings import NodeSettings, not_read_at, read_settings
+from dbt_anymetrics.planning.dates import Dates, Orders
+from dbt_anymetrics.planning.meta import NodeSettings, not_read_at, read_settings
+from dbt_anymetrics.planning.table_name import node_table_name
 from dbt_anymetrics.result import Result, Results, Status
-from dbt_anymetrics.run import NOT_IN_RUN, Run, failed_tests
-from dbt_anymetrics.table_name import node_table_name
 
 WRONG_SETTINGS = "; its settings are wrong: "
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dbt_anymetrics.engine import Caller, Delivering, Ending, deliver
+from dbt_anymetrics.commands.prepare import Plan, as_hooked, inputs_of, is_of_same_service, make_plan
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.lock import locked
-from dbt_anymetrics.memory import is_unfinished
+from dbt_anymetrics.ledger.lock import locked
+from dbt_anymetrics.ledger.memory import is_unfinished
+from dbt_anymetrics.ledger.record import Document, Record
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.reporter import Reporter
-from dbt_anymetrics.planning import Plan, as_hooked, inputs_of, is_of_same_service, make_plan
-from dbt_anymetrics.record import Document, Record
 from dbt_anymetrics.result import Result, Status, count
+from dbt_anymetrics.sending.send import Caller, Delivering, Ending, deliver
 
 if TYPE_CHECKING:
-    from dbt_anymetrics.connection import Connection
+    from dbt_anymetrics.server.connection import Connection
 
 _OPEN = (Status.ERROR, Status.PLANNED)
 
@@ -127,6 +127,6 @@ def _warn_if_exposed(connection: Connection, reporter: Reporter) -> None:
 
 
 def _connect(options: Options) -> Caller:
-    from dbt_anymetrics.client import Client  # noqa: PLC0415 (requests is slow to import, and not every command sends)
+    from dbt_anymetrics.server.client import Client  # requests is slow to import, and not every command sends
 
     return Client(options.connection(), os.environ)

@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from dbt_anymetrics.commands import refresh as run
+from dbt_anymetrics.commands.prepare import reporter_for
+from dbt_anymetrics.commands.refresh import refresh as run
+from dbt_anymetrics.ledger.record import Document
 from dbt_anymetrics.parameters import from_environment
-from dbt_anymetrics.planning import reporter_for
-from dbt_anymetrics.record import Document
 from dbt_anymetrics.result import Counts
 
 StrPath = str | PathLike[str]

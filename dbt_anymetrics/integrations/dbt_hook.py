@@ -11,10 +11,11 @@ import msgspec
 from dbt.flags import get_flags
 from msgspec import Struct
 
-from dbt_anymetrics.artifacts import read_run_results
-from dbt_anymetrics.commands import refresh
+from dbt_anymetrics.commands.refresh import refresh
+from dbt_anymetrics.dbt_run.artifacts import read_run_results
+from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
+from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS, spelled
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
-from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.progress import Progress
 from dbt_anymetrics.output.reporter import Level
@@ -22,7 +23,6 @@ from dbt_anymetrics.output.terminal import fitted
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.parameters import from_environment
 from dbt_anymetrics.result import Result
-from dbt_anymetrics.run import BUILDING_COMMANDS, spelled
 
 try:
     from dbt_common.events.base_types import EventLevel
@@ -73,10 +73,10 @@ class DbtOutput:
             self.log(str(progress), "info")
 
 
-def _fire_with_data(text: str, result: Result, level: Any) -> bool:  # noqa: ANN401 (dbt's EventLevel)
+def _fire_with_data(text: str, result: Result, level: Any) -> bool:
     """Fire an event with the data of a result; false where this dbt does not let us."""
     try:
-        from dbt_anymetrics.dbt_event import AnyMetricsRefresh  # noqa: PLC0415 (it may fail in a dbt to come)
+        from dbt_anymetrics.integrations.dbt_event import AnyMetricsRefresh  # it may fail in a dbt to come
 
         data = msgspec.to_builtins(result)
         fire_event(AnyMetricsRefresh(text, data), level=level)
@@ -93,7 +93,7 @@ def answer(requests: list[str], invocation_id: str) -> bool:
     return any(outcomes)
 
 
-def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -> bool:  # noqa: ANN401
+def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -> bool:
     request = Request(on_error="warn")
     try:
         request = _request(text)
@@ -123,7 +123,7 @@ def _request(text: str) -> Request:
     return request
 
 
-def _options(request: Request, flags: Any) -> Options:  # noqa: ANN401
+def _options(request: Request, flags: Any) -> Options:
     return from_environment(
         command="hook",
         project_dir=_text(flags.PROJECT_DIR),
@@ -134,7 +134,7 @@ def _options(request: Request, flags: Any) -> Options:  # noqa: ANN401
     )
 
 
-def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:  # noqa: ANN401
+def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:
     """Make sure that the run results on disk are those of this very command."""
     if not flags.WRITE_JSON:
         raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")

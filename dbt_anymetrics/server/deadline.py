@@ -32,12 +32,12 @@ class TimedAdapter(HTTPAdapter):
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool, its connections watched."""
         super().init_poolmanager(*args, **kwargs)
         self._watch(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as in requests)
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Make the pool of a proxy, its connections watched."""
         manager = super().proxy_manager_for(*args, **kwargs)
         self._watch(manager)
@@ -47,7 +47,7 @@ class TimedAdapter(HTTPAdapter):
         classes: dict[str, Any] = dict(manager.pool_classes_by_scheme)
         manager.pool_classes_by_scheme = {scheme: self._watched(pool) for scheme, pool in classes.items()}
 
-    def _watched(self, pool: Any) -> Any:  # noqa: ANN401 (a class of urllib3's)
+    def _watched(self, pool: Any) -> Any:
         adapter = self
 
         class Connection(pool.ConnectionCls):  # type: ignore[misc]

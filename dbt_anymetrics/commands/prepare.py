@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
 from dbt_anymetrics.errors import RecordError, UsageError
-from dbt_anymetrics.inputs import Inputs, read_inputs
-from dbt_anymetrics.memory import carried, recall, unfinished
+from dbt_anymetrics.ledger.memory import carried, recall, unfinished
+from dbt_anymetrics.ledger.record import Document, Record
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.output.terminal import echo
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.plan import NOT_SELECTED, plan
-from dbt_anymetrics.record import Document, Record
+from dbt_anymetrics.planning.plan import NOT_SELECTED, plan
 from dbt_anymetrics.result import Result, Status
 
 if TYPE_CHECKING:
-    from dbt_anymetrics.connection import Connection
+    from dbt_anymetrics.server.connection import Connection
 
 NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
 
@@ -74,7 +74,7 @@ def reporter_for(options: Options) -> Reporter:
     console = Console(quiet=options.quiet, results_to_stderr=options.output == "json", stamped=not is_json)
     if not is_json:
         return TextReporter(console)
-    from dbt_anymetrics.output.jsonl import JsonReporter  # noqa: PLC0415 (seldom needed)
+    from dbt_anymetrics.output.jsonl import JsonReporter  # seldom needed
 
     return JsonReporter(console)
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from dbt_anymetrics.artifacts import Manifest, Node, NodeResult, RunResults, as_utc, in_zone
+from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, NodeResult, RunResults, as_utc, in_zone
 from dbt_anymetrics.errors import ArtifactError, UsageError
-from dbt_anymetrics.partition import days, parse_date
+from dbt_anymetrics.planning.partition import days, parse_date
 from dbt_anymetrics.text import shown
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
@@ -167,7 +167,7 @@ def time_zone(name: str) -> tzinfo:
     """The zone of an IANA name. Raises UsageError."""
     if name.upper() == "UTC":
         return timezone.utc
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 (only needed away from UTC)
+    from zoneinfo import ZoneInfo  # only needed away from UTC
 
     try:
         return ZoneInfo(name)

@@ -19,7 +19,7 @@ from msgspec import Struct
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.files import create, mode_of, read_regular
-from dbt_anymetrics.journal import Journal, left_behind
+from dbt_anymetrics.ledger.journal import Journal, left_behind
 from dbt_anymetrics.result import Result
 
 FILE_NAME = "anymetrics_results.json"

@@ -12,15 +12,15 @@ from click.core import ParameterSource
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret_variable
+from dbt_anymetrics.commands.prepare import NO_SETTINGS, inputs_of, make_plan
+from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS, Inputs
+from dbt_anymetrics.dbt_run.invocation import time_zone
+from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
-from dbt_anymetrics.inputs import RUN_RESULTS, Inputs
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.terminal import echo
-from dbt_anymetrics.planning import NO_SETTINGS, inputs_of, make_plan
-from dbt_anymetrics.project import PROJECT_FILE
 from dbt_anymetrics.result import Status, count
-from dbt_anymetrics.run import time_zone
+from dbt_anymetrics.server.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret_variable
 from dbt_anymetrics.text import one_line
 
 _SETTINGS = (
@@ -189,7 +189,7 @@ def _connection(options: Options) -> str:
 
 
 def _probe(options: Options) -> str:
-    from dbt_anymetrics.client import PROBE, Client  # noqa: PLC0415 (requests is slow to import)
+    from dbt_anymetrics.server.client import PROBE, Client  # requests is slow to import
 
     connection = options.connection()
     with closing(Client(connection, os.environ)) as client:

@@ -13,9 +13,9 @@ from queue import Empty, SimpleQueue
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.answer import Answer
 from dbt_anymetrics.output.reporter import Retry
 from dbt_anymetrics.result import Result, Status, Timing
+from dbt_anymetrics.server.answer import Answer
 
 Trigger = Callable[[str, date], Answer]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dbt_anymetrics.artifacts import Args, Manifest, as_utc, read_manifest, read_run_results
+from dbt_anymetrics.dbt_run.artifacts import Args, Manifest, as_utc, read_manifest, read_run_results
+from dbt_anymetrics.dbt_run.invocation import Run
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import ArtifactError
-from dbt_anymetrics.project import Project
-from dbt_anymetrics.run import Run
 
 MANIFEST = "manifest.json"
 RUN_RESULTS = "run_results.json"

@@ -12,10 +12,10 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.answer import Answer, judge
-from dbt_anymetrics.connection import Connection
+from dbt_anymetrics.server.answer import Answer, judge
+from dbt_anymetrics.server.connection import Connection
+from dbt_anymetrics.server.deadline import TimedAdapter, Watchdog
 from dbt_anymetrics.text import one_line
-from dbt_anymetrics.transport import TimedAdapter, Watchdog
 
 TRIGGER = "/scheduler/task/trigger"
 PROBE = "/metrics/list?pageNumber=1&pageSize=1"

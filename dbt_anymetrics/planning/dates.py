@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from dbt_anymetrics import partition
-from dbt_anymetrics.artifacts import Node
+from dbt_anymetrics.dbt_run.artifacts import Node
+from dbt_anymetrics.dbt_run.invocation import Run
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.node_settings import NodeSettings
-from dbt_anymetrics.run import Run
+from dbt_anymetrics.planning import partition
+from dbt_anymetrics.planning.meta import NodeSettings
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class Dates:
     def _rendered(self, term: object, package: str) -> object:
         if not isinstance(term, str) or not partition.is_template(term):
             return term
-        from dbt_anymetrics.template import render  # noqa: PLC0415 (jinja2 is slow to import, seldom needed)
+        from dbt_anymetrics.dbt_run.jinja import render  # jinja2 is slow to import, seldom needed
 
         facts = {"run_started_at": self._run.started_at, "invocation_id": self._run.invocation_id}
         return render(term, self._vars(package), self._environment, facts)

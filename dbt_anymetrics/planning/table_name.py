@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dbt_anymetrics.artifacts import Config, Node
+from dbt_anymetrics.dbt_run.artifacts import Config, Node
 from dbt_anymetrics.errors import NodeError
-from dbt_anymetrics.node_settings import NodeSettings
+from dbt_anymetrics.planning.meta import NodeSettings
 from dbt_anymetrics.text import shown
 
 MAX_LENGTH = 128

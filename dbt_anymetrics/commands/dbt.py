@@ -17,16 +17,16 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.artifacts import Args, read_run_results
-from dbt_anymetrics.commands import refresh
+from dbt_anymetrics.commands.prepare import reporter_for
+from dbt_anymetrics.commands.refresh import refresh
+from dbt_anymetrics.dbt_run.artifacts import Args, read_run_results
+from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
+from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS
+from dbt_anymetrics.dbt_run.project import load_vars
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
-from dbt_anymetrics.inputs import RUN_RESULTS
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.terminal import echo
 from dbt_anymetrics.parameters import from_environment
-from dbt_anymetrics.planning import reporter_for
-from dbt_anymetrics.project import load_vars
-from dbt_anymetrics.run import BUILDING_COMMANDS
 
 DBT_VARIABLE = "ANYMETRICS_DBT"
 

@@ -21,7 +21,7 @@ from msgspec import Raw, Struct
 
 from dbt_anymetrics.errors import ArtifactError, NodeError
 from dbt_anymetrics.files import open_regular
-from dbt_anymetrics.misplaced import misplaced
+from dbt_anymetrics.planning.misplaced import misplaced
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -258,7 +258,7 @@ def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
         # Python writes NaN and Infinity, which are no JSON, and so does dbt 1.x where a user's YAML has them.
         if not re.search(rb"\b(NaN|Infinity)\b", data):
             raise
-        import json  # noqa: PLC0415 (seldom needed)
+        import json  # seldom needed
 
         lenient = json.loads(bytes(data), parse_constant=lambda _: None)
         return msgspec.json.decode(msgspec.json.encode(lenient), type=artifact)

@@ -1,0 +1,1 @@
+"""Each command of `dbt-anymetrics`, as a function without click."""
