@@ -19,7 +19,7 @@ def name(
     return node_table_name(node(**fields), settings or NodeSettings(), datasource, adapter)  # type: ignore[arg-type]
 
 
-def fault(adapter: str | None = "starrocks", **fields: Any) -> str:  # noqa: ANN401 (as `name` takes them)
+def fault(adapter: str | None = "starrocks", **fields: Any) -> str:
     """The error in place of a name."""
     with pytest.raises(NodeError) as caught:
         name(adapter, **fields)

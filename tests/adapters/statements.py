@@ -4,7 +4,7 @@
 that writes down the statements and answers none. What dbt then says it would create goes to the file, for each node:
 the name in its `create` statement, or why dbt refuses.
 """
-# ruff: noqa: ANN401 (dbt's own classes differ from version to version)
+
 
 from __future__ import annotations
 
