@@ -242,7 +242,7 @@ def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
         raise _not_the_artifact(path, data, kind, error) from None
     except MemoryError:
         raise ArtifactError("does not fit into memory", where=str(path)) from None
-    except (ValueError, OverflowError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:
         raise _wrong_kind(path, kind, found)

@@ -70,7 +70,7 @@ def left_behind(journal: bytes, generated_at: datetime) -> list[Result]:
     head, *lines = journal.split(b"\n")
     try:
         continued = msgspec.json.decode(head, type=_Head).generated_at
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return list(_results(lines)) if continued == generated_at else []
 

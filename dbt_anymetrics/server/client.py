@@ -183,5 +183,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _inner(error: BaseException) -> BaseException | None:
-    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+    # urllib3 1.x tries a call of Python 2 first, and hides that with `from None`.
+    context = None if error.__suppress_context__ else error.__context__
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, context)
     return next((inner for inner in candidates if isinstance(inner, BaseException)), None)

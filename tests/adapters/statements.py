@@ -5,7 +5,6 @@ that writes down the statements and answers none. What dbt then says it would cr
 the name in its `create` statement, or why dbt refuses.
 """
 
-
 from __future__ import annotations
 
 import importlib
