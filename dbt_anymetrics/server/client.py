@@ -147,6 +147,8 @@ class Client:
 
 def _read(response: requests.Response) -> bytes:
     """The body, cut at a size that no answer of the API reaches."""
+    # Left to itself, urllib3 1.x takes an answer that was cut short for a whole one.
+    response.raw.enforce_content_length = True
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk

@@ -55,15 +55,7 @@ class TimedAdapter(HTTPAdapter):
                 super().connect()
                 adapter._opened(self.sock)
 
-        class Pool(pool):  # type: ignore[misc]
-            ConnectionCls = Connection
-
-            def urlopen(self, *args: Any, **kwargs: Any) -> Any:
-                # urllib3 1.x takes an answer that was cut short for a whole one, unless it is told otherwise.
-                kwargs["enforce_content_length"] = True
-                return super().urlopen(*args, **kwargs)
-
-        return Pool
+        return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
     def _opened(self, opened: socket.socket) -> None:
         self._socket = opened
