@@ -145,5 +145,11 @@ def test_an_incremental_model_of_an_external_starrocks_catalog_is_in_the_schema_
 @pytest.mark.parametrize("recording", ["doris", "for_apache_doris"])
 @pytest.mark.parametrize("name", OTHER_DATABASE)
 def test_a_doris_database_that_may_be_schema_or_catalog_is_an_error(recording: str, name: str) -> None:
-    with pytest.raises(NodeError, match=r"^anymetrics\.catalog: is not set, and the database config of a model is "):
-        table(node(recording, name), recording)
+    each = node(recording, name)
+    with pytest.raises(NodeError, match=r"^anymetrics\.schema: is not set, and a database config on the model is its "):
+        table(each, recording, catalog="set")
+    with pytest.raises(
+        NodeError, match=r"^anymetrics\.catalog: is not set, and a database config on the model is its "
+    ):
+        table(each, recording, schema="set")
+    assert table(each, recording, schema="internal.shop") == f"ds.`internal.shop`.{name}"

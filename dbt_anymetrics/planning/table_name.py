@@ -16,6 +16,9 @@ DEFAULT_CATALOGS = {"starrocks": "default_catalog", "doris": "internal"}
 ONE_DATABASE = frozenset({"exasol", "oracle", "salesforce"})
 """Adapters that create each table in the database of the connection, and ignore or refuse a model's own `database`."""
 
+DORIS = "a database config on the model is its schema with dbt-doris 1.0 and its catalog with dbt-for-apache-doris"
+"""Why neither is known of such a model: a manifest does not say which of the two adapters wrote it."""
+
 WITHOUT_SCHEMA = frozenset({"salesforce"})
 """Adapters whose tables are in no schema; dbt records an empty one, or the end of one such as `_finance`."""
 
@@ -93,6 +96,8 @@ def _schema(node: Node, external: Config | None, adapter: str | None) -> str:
     """The schema in which dbt creates a node's table. Raises NodeError where the artifacts do not say."""
     if adapter in WITHOUT_SCHEMA:
         raise _unset("schema", f"the {adapter} adapter has no schemas", adapter)
+    if _has_doris_database(node, adapter):
+        raise _unset("schema", DORIS, adapter)
     if external and (own := _text(external.database)):
         return own
     if external and node.materialized == "incremental" and _text(external.schema):
@@ -111,8 +116,10 @@ def _catalog(node: Node, settings: NodeSettings, external: Config | None, adapte
     if settings.catalog is not None:
         return settings.catalog
     own_engine = _text(external and external.catalog) or DEFAULT_CATALOGS.get(adapter or "")
-    if reason := _misleading_database(node, own_engine, adapter):
-        raise _unset("catalog", reason, adapter)
+    if _has_doris_database(node, adapter):
+        raise _unset("catalog", DORIS, adapter)
+    if adapter in ONE_DATABASE and _text(node.config and node.config.database):
+        raise _unset("catalog", f"the {adapter} adapter does not follow the database config of a model", adapter)
     found = own_engine or _text(node.database)
     if not found:
         whose = f"the {adapter} adapter" if adapter else "dbt"
@@ -120,16 +127,9 @@ def _catalog(node: Node, settings: NodeSettings, external: Config | None, adapte
     return found
 
 
-def _misleading_database(node: Node, own_engine: str | None, adapter: str | None) -> str | None:
-    """Why dbt's database of a node may not be where its table is, or None."""
-    if adapter == "doris" and node.database not in (None, "", node.schema, own_engine):
-        return (
-            "the database config of a model is a schema to dbt-doris 1.0 and a catalog to dbt-for-apache-doris, "
-            "so that anymetrics.schema may have to be set too"
-        )
-    if adapter in ONE_DATABASE and _text(node.config and node.config.database):
-        return f"the {adapter} adapter does not follow the database config of a model"
-    return None
+def _has_doris_database(node: Node, adapter: str | None) -> bool:
+    """Whether a model for Doris has a database of its own, which is a schema or a catalog."""
+    return adapter == "doris" and node.database not in (None, "", node.schema, DEFAULT_CATALOGS["doris"])
 
 
 def _unset(key: str, reason: str, adapter: str | None) -> NodeError:

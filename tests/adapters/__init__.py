@@ -62,9 +62,9 @@ def node(adapter: str, name: str) -> Node:
     return found
 
 
-def table(node: Node, adapter: str, catalog: str | None = None) -> str:
+def table(node: Node, adapter: str, **settings: str) -> str:
     """AnyMetrics' name of the node's table. Raises NodeError."""
-    return node_table_name(node, NodeSettings(catalog=catalog), "ds", manifest(adapter).metadata.adapter_type)
+    return node_table_name(node, NodeSettings(**settings), "ds", manifest(adapter).metadata.adapter_type)
 
 
 def golden() -> str:
