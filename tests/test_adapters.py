@@ -9,6 +9,7 @@ import pytest
 
 from dbt_anymetrics.errors import NodeError
 from tests.adapters import GOLDEN, adapters, golden, manifest, node, recorded, table
+from tests.shop import ROOT
 
 WITHOUT_DATABASE = {"clickhouse", "hive", "mysql", "oracle_without_database", "spark"}
 
@@ -153,3 +154,10 @@ def test_a_doris_database_that_may_be_schema_or_catalog_is_an_error(recording: s
     ):
         table(each, recording, schema="set")
     assert table(each, recording, schema="internal.shop") == f"ds.`internal.shop`.{name}"
+
+
+@pytest.mark.parametrize("adapter", adapters())
+def test_the_table_of_adapters_names_each_recording_with_its_version(adapter: str) -> None:
+    package, version = recorded(adapter)["adapter"].split()
+    table = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8").partition("## Adapters")[2]
+    assert f"{package} {version}" in table
