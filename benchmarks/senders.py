@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from dbt_anymetrics.ledger.record import Record
 
 from benchmarks.measure import print_usage
 from benchmarks.server import HEADERS, connected_to
-from dbt_anymetrics.ledger.record import Record
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.result import Result, Results, Status

@@ -10,7 +10,20 @@ import click
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import AnyMetricsError
 from dbt_anymetrics.output.terminal import echo
-from dbt_anymetrics.parameters import AROUND, ARTIFACT, EVERY, OUTPUT, PLAN, PROJECT, SENDING, SERVICE, options
+from dbt_anymetrics.parameters import (
+    AROUND,
+    ARTIFACT,
+    EVERY,
+    KEEP,
+    OBJECT,
+    OUTPUT,
+    PLAN,
+    PROJECT,
+    SENDING,
+    SERVICE,
+    STATE,
+    options,
+)
 from dbt_anymetrics.text import one_line
 
 
@@ -64,7 +77,7 @@ def main() -> None:
 
 
 @main.command()
-@options(*ARTIFACT, *PLAN, *SENDING, *OUTPUT)
+@options(*ARTIFACT, *PLAN, *SENDING, *STATE, *KEEP, *OUTPUT)
 def refresh(**given: Any) -> None:
     """Refresh the tables and dates that the last dbt run rebuilt.
 
@@ -77,13 +90,14 @@ def refresh(**given: Any) -> None:
 
 
 @main.command()
-@options(*ARTIFACT, *PLAN, *SERVICE, *OUTPUT, *EVERY)
+@options(*ARTIFACT, *PLAN, *SERVICE, *STATE, *OUTPUT, *EVERY)
 def plan(**given: Any) -> None:
     """Show what refresh would do, without sending anything.
 
     It needs no connection. The address and the tenant only tell it what was already sent there.
     """
-    from dbt_anymetrics.commands.prepare import reporter_for, show_plan
+    from dbt_anymetrics.commands.plan import show_plan
+    from dbt_anymetrics.commands.prepare import reporter_for
 
     asked = _options(given)
     _exit(show_plan(asked, reporter_for(asked)))
@@ -104,16 +118,25 @@ def around(arguments: tuple[str, ...], **given: Any) -> None:
 
 
 @main.command()
-@options(*PROJECT, *SENDING, *OUTPUT)
+@options(*PROJECT, *SENDING, *STATE, *KEEP, *OUTPUT)
 def retry(**given: Any) -> None:
-    """Send again what failed or was not sent the last time."""
-    from dbt_anymetrics.commands.refresh import retry as run
+    """Send again what failed or was not sent, of every dbt run."""
+    from dbt_anymetrics.commands.retry import retry as run
 
     _run(run, {**given, "command": "retry"})
 
 
 @main.command()
-@options(*ARTIFACT, *PLAN, *SENDING)
+@options(*PROJECT, *SERVICE, *STATE, *OBJECT)
+def status(**given: Any) -> None:
+    """Show what is pending, why and since when, and the last commands."""
+    from dbt_anymetrics.commands.status import status as run
+
+    _exit(run(_options(given)))
+
+
+@main.command()
+@options(*ARTIFACT, *PLAN, *SENDING, *STATE)
 @click.pass_context
 def debug(context: click.Context, /, **given: Any) -> None:
     """Show the settings and try the connection."""
@@ -134,13 +157,13 @@ def sandbox(port: int | None, answer: Any) -> None:
     serve(port, answer)
 
 
-def _run(command: Callable[[Any, Any], Any], given: dict[str, Any]) -> NoReturn:
-    from dbt_anymetrics.commands.prepare import print_document, reporter_for
+def _run(command: Callable[[Any, Any, Any], Any], given: dict[str, Any]) -> NoReturn:
+    from dbt_anymetrics.commands.deliver import show_nothing
+    from dbt_anymetrics.commands.plan import print_document
+    from dbt_anymetrics.commands.prepare import reporter_for
 
     asked = _options(given)
-    ending = command(asked, reporter_for(asked))
-    if asked.output == "json":
-        print_document(ending.read())
+    ending = command(asked, reporter_for(asked), print_document if asked.output == "json" else show_nothing)
     _exit(ending.exit_code)
 
 

@@ -11,3 +11,6 @@ TIMEOUT = 30.0
 THREADS = 8
 
 MAX_THREADS = 64
+
+KEEP_DAYS = 90.0
+"""How long the ledger keeps what was refreshed; what is pending is kept without end."""

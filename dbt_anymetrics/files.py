@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -21,9 +22,10 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _NO_WAIT | _BINARY
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
 
-_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY
-
 _PERMISSIONS = 0o666
+
+_ABANDONED = 600
+"""Seconds after which nobody works on a draft any longer."""
 
 
 def open_regular(path: Path, limit: int, *, links: bool = False) -> FileIO:
@@ -53,9 +55,17 @@ def create(path: Path, mode: int | None = None) -> FileIO:
     return FileIO(descriptor, "r+")
 
 
-def open_own(path: Path) -> FileIO:
-    """A file of ours to append to, made where there is none. Raises OSError, also for what is no regular file."""
-    return FileIO(_checked(os.open(path, _APPEND, _PERMISSIONS)), "a")
+def draft_of(path: Path) -> Path:
+    """A name for a file that is to get this name when it is whole; each call gives another."""
+    return path.with_name(f".{path.name}.{os.urandom(6).hex()}.draft")
+
+
+def clear_drafts(path: Path) -> None:
+    """Remove what killed commands left behind of files that were to get this name."""
+    for draft in path.parent.glob(f".{path.name}.*.draft*"):
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > _ABANDONED:
+                draft.unlink()
 
 
 def mode_of(path: Path) -> int | None:

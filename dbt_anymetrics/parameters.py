@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from dbt_anymetrics.defaults import AUTH_TYPES, MAX_THREADS, THREADS, TIMEOUT
+from dbt_anymetrics.defaults import AUTH_TYPES, KEEP_DAYS, MAX_THREADS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +73,29 @@ def options(*several: Decorator) -> Decorator:
 PROJECT = (
     click.option("--project-dir", metavar="DIR", help="Folder of the dbt project. [default: found as dbt finds it]"),
     click.option("--target-path", metavar="DIR", help="dbt's target folder. [default: found as dbt finds it]"),
+)
+
+STATE = (
+    click.option(
+        "--state",
+        envvar="ANYMETRICS_STATE",
+        show_envvar=True,
+        metavar="FILE",
+        help="The ledger, which remembers every refresh. [default: anymetrics.db in the target folder]",
+    ),
+)
+
+KEEP = (
+    click.option(
+        "--keep-days",
+        type=click.FloatRange(min=0),
+        envvar="ANYMETRICS_KEEP_DAYS",
+        show_envvar=True,
+        default=KEEP_DAYS,
+        show_default=True,
+        metavar="DAYS",
+        help="How long the ledger keeps what was refreshed. What is pending is kept without end.",
+    ),
 )
 
 ARTIFACT = (
@@ -193,7 +216,7 @@ _DBTS_SENDING = (
 
 SENDING = (*_SENDING, *_DBTS_SENDING)
 
-AROUND = (*_PLAN, *_SENDING)
+AROUND = (*_PLAN, *_SENDING, *KEEP)
 """Those that dbt has no option of the same name for."""
 
 OUTPUT = (
@@ -214,11 +237,21 @@ OUTPUT = (
     click.option("--quiet", is_flag=True, help="Show only what went wrong."),
 )
 
+OBJECT = (
+    click.option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json prints one object on stdout.",
+    ),
+)
+
 EVERY = (click.option("--all", "every", is_flag=True, help="List also each node that the run did not touch."),)
 
 
 @click.command("refresh")
-@options(*ARTIFACT, *PLAN, *SENDING, *OUTPUT)
+@options(*ARTIFACT, *PLAN, *SENDING, *STATE, *KEEP, *OUTPUT)
 def _everything(**_given: object) -> NoReturn:
     raise AssertionError("only its options are of use")
 

@@ -1,4 +1,4 @@
-"""What becomes of each node and date: one `Result`, from the plan to the record."""
+"""A table and date to refresh, and what becomes of it: `Refresh` in the plan, `Result` from then on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime
 from enum import Enum
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
+
+T = TypeVar("T")
+
+WRONG_SETTINGS = "; its settings are wrong: "
+"""Stands in the reason of a node that is not refreshed anyway, before what is wrong with its settings."""
 
 
 class Status(str, Enum):
     """Where a result stands."""
 
     PLANNED = "planned"
-    """To be sent; in the record of an ended run: not sent."""
+    """To be sent, in a plan."""
     SUCCESS = "success"
     ERROR = "error"
+    PENDING = "pending"
+    """Not sent, or sent without waiting for the answer: it stays pending in the ledger."""
     SKIPPED = "skipped"
     UNTOUCHED = "untouched"
     """Configured, but no part of this run: nothing was to be done."""
@@ -34,14 +42,40 @@ class Timing(Struct, frozen=True, gc=False):
         return (self.completed_at - self.started_at).total_seconds()
 
 
-Key = tuple[str | None, str | None, date | None]
-"""dbt's invocation, a table name and a date: what makes two results one and the same refresh."""
+Key = tuple[str | None, str, date]
+"""dbt's invocation, a table name and a date: what makes two refreshes one and the same."""
+
+
+class Refresh(Struct, frozen=True, kw_only=True, gc=False):
+    """One table and date to refresh: the dbt node that it belongs to, and dbt's id of the run that built it."""
+
+    unique_id: str
+    table_name: str
+    partition: date
+    invocation_id: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Which refresh this is."""
+        return self.invocation_id, self.table_name, self.partition
+
+    def result(self, status: Status, message: str | None = None, **facts: Any) -> Result:
+        """What became of it."""
+        return Result(
+            unique_id=self.unique_id,
+            table_name=self.table_name,
+            partition=self.partition,
+            invocation_id=self.invocation_id,
+            status=status,
+            message=message,
+            **facts,
+        )
 
 
 class Result(Struct, frozen=True, kw_only=True, gc=False):
-    """One node and date: planned, then sent or not, and why.
+    """What became of a refresh, or why a node has none. It is one entry of the results artifact.
 
-    `partition` is the date to refresh. What concerns a whole node (a skip, a wrong setting) has no partition.
+    `partition` is the date of the refresh. What concerns a whole node (a skip, a wrong setting) has no partition.
     `timing` is there exactly when a refresh that was sent has ended.
     """
 
@@ -54,32 +88,28 @@ class Result(Struct, frozen=True, kw_only=True, gc=False):
     code: str | None = None
     trace_id: str | None = None
     attempts: int = 0
+    perhaps_sent: bool = False
+    """Whether it was sent without an answer: AnyMetrics may have refreshed it."""
     timing: Timing | None = None
     invocation_id: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """Which refresh this is."""
-        return self.invocation_id, self.table_name, self.partition
 
     @property
     def is_done_before(self) -> bool:
         """Whether an earlier command refreshed this, so that this one did not."""
         return self.status is Status.SKIPPED and self.timing is not None
 
-    @property
-    def was_refreshed(self) -> bool:
-        """Whether AnyMetrics confirmed this refresh, now or when an earlier command sent it."""
-        return self.timing is not None and self.status is not Status.ERROR
+
+Item = Refresh | Result
+"""An entry of a plan: a refresh to send, or why a node has none."""
 
 
-class Results(Collection[Result]):
-    """Results that are made anew each time they are walked through: a hundred thousand take no more memory than one."""
+class LazyCollection(Collection[T], Generic[T]):
+    """Things that are made anew each time they are walked through: a hundred thousand take no more memory than one."""
 
-    def __init__(self, walk: Callable[[], Iterable[Result]]) -> None:
+    def __init__(self, walk: Callable[[], Iterable[T]]) -> None:
         self._walk = walk
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[T]:
         return iter(self._walk())
 
     def __len__(self) -> int:
@@ -89,8 +119,13 @@ class Results(Collection[Result]):
         # Without it, Python would count them all.
         return any(True for _ in self)
 
-    def __contains__(self, result: object) -> bool:
-        return any(each == result for each in self)
+    def __contains__(self, thing: object) -> bool:
+        return any(each == thing for each in self)
+
+
+def shown(item: Item) -> Result:
+    """An entry of a plan as the artifact and the output show it."""
+    return item.result(Status.PLANNED) if isinstance(item, Refresh) else item
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -131,10 +166,17 @@ _COUNTED_AS = {
     Status.ERROR: "error",
     Status.SKIPPED: "skip",
     Status.PLANNED: "not_sent",
+    Status.PENDING: "not_sent",
     Status.UNTOUCHED: "untouched",
 }
 
 
-def count(results: Iterable[Result]) -> Counts:
-    """Count results by what became of them."""
-    return Counts(**Counter("already" if result.is_done_before else _COUNTED_AS[result.status] for result in results))
+def count(items: Iterable[Item]) -> Counts:
+    """Count entries by what became of them; what is still to be sent counts as not sent."""
+    return Counts(**Counter(_counted_as(item) for item in items))
+
+
+def _counted_as(item: Item) -> str:
+    if isinstance(item, Refresh):
+        return "not_sent"
+    return "already" if item.is_done_before else _COUNTED_AS[item.status]

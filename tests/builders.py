@@ -14,8 +14,8 @@ import msgspec
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, RunResults, detached
 from dbt_anymetrics.dbt_run.invocation import Run
 from dbt_anymetrics.planning.dates import Orders
-from dbt_anymetrics.planning.plan import plan
-from dbt_anymetrics.result import Result, Status
+from dbt_anymetrics.planning.plan import Planned, plan
+from dbt_anymetrics.result import Result, Status, shown
 
 Json = dict[str, Any]
 
@@ -134,7 +134,12 @@ def planned(
 ) -> list[Result]:
     """The plan for these nodes; without `runs`, of one `dbt build` in which all of them succeeded."""
     built = (run(*(result_json(node["unique_id"]) for node in nodes)),) if runs is None else runs
-    return list(plan(manifest(*nodes, *tests, adapter=adapter), built, orders(**ordered)))
+    return listed(plan(manifest(*nodes, *tests, adapter=adapter), built, orders(**ordered)))
+
+
+def listed(made: Planned) -> list[Result]:
+    """The entries of a plan, as the artifact shows them."""
+    return [shown(item) for item in made.items]
 
 
 def refreshes(results: list[Result]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from dbt_anymetrics.dbt_run.artifacts import Manifest, RunResults, read_manifest
 from dbt_anymetrics.errors import ArtifactError
 from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Status
-from tests.builders import Json, manifest_json, node_json, orders, result_json, run, run_json
+from tests.builders import Json, listed, manifest_json, node_json, orders, result_json, run, run_json
 
 Reader = Callable[[Path], "Manifest | RunResults"]
 
@@ -158,7 +158,7 @@ def statuses(odd_meta: bytes, folder: Path) -> dict[str, Status]:
     text = json.dumps(manifest_json(node_json("odd", "ODD"), node_json(meta={"anymetrics.enabled": True})))
     known = read_manifest(file(folder, text.encode().replace(b'"ODD"', odd_meta)))
     built = run(result_json("odd"), result_json(), beside=known)
-    return {result.unique_id.split(".")[-1]: result.status for result in plan(known, [built], orders())}
+    return {result.unique_id.split(".")[-1]: result.status for result in listed(plan(known, [built], orders()))}
 
 
 @pytest.mark.parametrize("odd", [b'{"x": 1e999}', b'{"x": "\xff"}', b'["x"]', b'"x"'], ids=repr)

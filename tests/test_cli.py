@@ -134,7 +134,7 @@ def test_retry_sends_what_failed_and_only_that(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
         assert sorted((r.table_name, r.partition) for r in sandbox.received[REFRESHES:]) == sorted(failed)
         assert "AnyMetrics: Done. OK=2 ERROR=0 SKIP=0 TOTAL=2" in done.stdout
-        assert {result["status"] for result in shop.artifact()["results"]} == {"success", "skipped"}
+        assert [result["status"] for result in shop.artifact()["results"]] == ["success", "success"]
         again = shop.cli("retry")
         assert (again.returncode, "WARN" in again.stderr) == (0, False)
         assert "nothing to send again" in again.stderr
@@ -197,7 +197,7 @@ def test_ctrl_c_records_what_was_sent_and_reports_the_rest(tmp_path: Path) -> No
     ended = interrupted(tmp_path, timeout=2, times=1)
     assert ended.returncode == 130
     assert "Ctrl-C: waiting for the answers under way" in ended.stderr
-    assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["planned"]) == (2, 1, 26)
+    assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["pending"]) == (2, 1, 26)
     assert ended.stdout.count("NOT SENT") == 26
     assert ended.stdout.count("not sent: interrupted") == 26
 
@@ -206,7 +206,7 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_says_which_one_is_missing(tmp_p
     ended = interrupted(tmp_path, timeout=3600, times=2)
     assert ended.returncode == 130
     assert "Traceback" not in ended.stderr
-    assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["planned"]) == (2, 0, 27)
+    assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["pending"]) == (2, 0, 27)
     assert ended.stdout.count("interrupted before the answer came; AnyMetrics may have refreshed it") == 1
     assert ended.stdout.count("not sent: interrupted") == 26
     assert "AnyMetrics: Done. OK=2 ERROR=0 SKIP=" in ended.stdout
@@ -355,9 +355,8 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(recorded: Shop, sandbox:
 def test_what_was_sent_to_another_anymetrics_is_sent_here_too(recorded: Shop, sandbox: Sandbox) -> None:
     with Sandbox() as other:
         recorded.cli("refresh", "-m", "dim_customers", **other.environment)
-        done = recorded.cli("refresh", "-m", "dim_customers")
+        recorded.cli("refresh", "-m", "dim_customers")
         assert len(sandbox.received) == len(other.received) == 1
-    assert "was sent to another AnyMetrics or tenant" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--partition", "--run-date"])

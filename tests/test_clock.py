@@ -9,6 +9,7 @@ import pytest
 
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.planning.partition import resolve
+from dbt_anymetrics.planning.run_date import run_date
 from tests.builders import (
     batches,
     dates,
@@ -151,7 +152,7 @@ ACROSS_MIDNIGHT = {
 @pytest.mark.parametrize(("zone", "expected"), [("Asia/Shanghai", "2024-07-17"), ("Asia/Tokyo", "2024-07-18")])
 def test_a_run_across_midnight_counts_as_the_day_it_started_on(version: str, zone: str, expected: str) -> None:
     ran = run(result_json(), **ACROSS_MIDNIGHT[version])  # type: ignore[arg-type]
-    assert str(ran.date(None, None, zone).day) == expected
+    assert str(run_date(ran, None, None, zone).day) == expected
 
 
 @pytest.mark.parametrize(

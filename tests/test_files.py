@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
-from dbt_anymetrics.files import create, mode_of, open_own, open_regular, read_regular
+from dbt_anymetrics.files import clear_drafts, create, mode_of, open_regular, read_regular
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import sent
 from tests.shop import Shop
 
 OURS = (
     "anymetrics_results.json",
-    "anymetrics_results.jsonl",
-    ".anymetrics_results.json.draft",
-    ".anymetrics_results.lock",
+    "anymetrics.db",
+    "anymetrics.db-wal",
+    "anymetrics.db-shm",
 )
 
 
@@ -69,12 +69,14 @@ def test_a_new_file_has_the_permissions_that_are_asked_for(tmp_path: Path) -> No
     assert mode_of(tmp_path / "none") is None
 
 
-def test_a_file_to_append_to_is_made_but_not_behind_a_link(tmp_path: Path) -> None:
-    open_own(tmp_path / "new").close()
-    (tmp_path / "link").symlink_to("elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
-        open_own(tmp_path / "link")
-    assert not (tmp_path / "elsewhere").exists()
+def test_drafts_that_nobody_works_on_are_cleared_away(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / name for name in (".file.1.draft", ".file.2.draft", ".else.3.draft"))
+    for path in (old, new, other):
+        path.touch()
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    clear_drafts(tmp_path / "file")
+    assert sorted(tmp_path.iterdir()) == [other, new]
 
 
 # The same with whole commands: nothing waits, nothing of the user's is touched, and the refreshes are sent.
@@ -95,7 +97,8 @@ def test_a_refresh_is_sent_whatever_stands_in_the_place_of_our_files(
     (recorded.folder / "theirs").write_text("theirs")
     PLACED[placed](recorded.target / name)
     done = recorded.cli("refresh")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == int(name != OURS[0]), done.stderr
+    assert (f"{name}: cannot be used (it is not a regular file). What is sent" in done.stderr) is (name != OURS[0])
     assert "Traceback" not in done.stderr
     assert len(sent(sandbox)) == len(set(sent(sandbox))) > 0
     assert (recorded.folder / "theirs").read_text() == "theirs"

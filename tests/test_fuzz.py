@@ -11,7 +11,6 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,21 @@ import pytest
 
 from dbt_anymetrics.dbt_run.inputs import read_inputs
 from dbt_anymetrics.dbt_run.project import Project
-from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, RecordError
-from dbt_anymetrics.ledger.record import FILE_NAME, JOURNAL_NAME, Document, Record
+from dbt_anymetrics.errors import AnyMetricsError, ArtifactError
+from dbt_anymetrics.ledger.artifact import FILE_NAME as ARTIFACT
+from dbt_anymetrics.ledger.artifact import Document, read
+from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Result, Status, count
+from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import SCENARIOS, VERSIONS, scenario
 from tests.builders import (
     INVOCATION,
     Json,
     batches,
     data_test_json,
+    listed,
     manifest_json,
     node_json,
     orders,
@@ -38,9 +41,9 @@ from tests.builders import (
     run_json,
     write_artifacts,
 )
+from tests.ledgers import opened
 from tests.raw_server import RawServer, http
 from tests.shop import Shop
-from tests.test_record import FIRST, begun, done
 
 MUTATIONS = 40
 """Of each kind, for each recorded version."""
@@ -58,7 +61,7 @@ def planned_or_refused(folder: Path) -> list[Result]:
     """What a folder's artifacts lead to, all the way to what is shown and recorded; nothing where we refuse them."""
     try:
         inputs = read_inputs(Project(str(folder), str(folder), {}))
-        results = list(plan(inputs.manifest, inputs.runs, orders(run_date=None)))
+        results = listed(plan(inputs.manifest, inputs.runs, orders(run_date=None)))
     except AnyMetricsError:
         return []
     assert all(line.isprintable() for line in map(click.unstyle, plan_lines(results)))
@@ -204,7 +207,7 @@ def test_the_first_and_the_last_day_have_a_date_in_a_zone_or_are_refused(
     write_artifacts(tmp_path, *with_run(invocation_started_at=moment))
     inputs = read_inputs(Project(str(tmp_path), str(tmp_path), {}))
     try:
-        results = list(plan(inputs.manifest, inputs.runs, orders(run_date=None, timezone=zone)))
+        results = listed(plan(inputs.manifest, inputs.runs, orders(run_date=None, timezone=zone)))
     except AnyMetricsError:
         return
     assert len(results) == 1
@@ -255,11 +258,9 @@ def test_an_artifact_of_a_gigabyte_is_refused_without_reading_it(file: str, size
     assert "is larger than" in output
 
 
-@pytest.mark.parametrize("file", [FILE_NAME, JOURNAL_NAME])
-def test_a_record_of_a_gigabyte_is_not_read_either(file: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["anymetrics_results.json", "anymetrics.db"])
+def test_a_gigabyte_in_the_place_of_a_file_of_ours_is_not_read_either(file: str, tmp_path: Path) -> None:
     target = scenario("1.11", "build", tmp_path / "target")
-    if file == JOURNAL_NAME:
-        begun(target)
     (target / file).touch()
     os.truncate(target / file, (1 << 30) + 1)
     code, output = limited(Shop(tmp_path), 800, "plan")
@@ -459,16 +460,33 @@ def test_a_greedy_template_is_refused_soon_and_in_little_memory(source: str, tmp
     assert time.monotonic() - begun < SOON
 
 
-# The record is data too
+# The ledger and the artifact of an earlier version are data too
 
 
-@pytest.mark.parametrize("file", [FILE_NAME, JOURNAL_NAME])
-def test_a_damaged_record_is_read_or_refused(file: str, tmp_path: Path) -> None:
-    chance = random.Random(file)
-    begun(tmp_path, done(FIRST))
-    whole = (tmp_path / file).read_bytes()
-    lines = [b'{"generated_at": ' + b"[" * 100_000 + b"\n", whole + b'{"unknown": ' + b"[" * 100_000 + b"\n"]
-    for content in [*lines, *(damage(whole, chance) for _ in range(300))]:
-        (tmp_path / file).write_bytes(content)
-        with suppress(RecordError):
-            Record(tmp_path).read()
+def test_a_damaged_artifact_of_an_earlier_version_is_taken_in_or_left_out(tmp_path: Path) -> None:
+    chance = random.Random("artifact")
+    whole = (Path(__file__).parent / "artifacts" / "earlier_results.json").read_bytes()
+    for content in (damage(whole, chance) for _ in range(300)):
+        (tmp_path / ARTIFACT).write_bytes(content)
+        if document := read(tmp_path):
+            with opened(tmp_path / "anymetrics.db") as database:
+                take_in(database, document, "http://127.0.0.1:8083")
+
+
+def test_a_damaged_ledger_is_used_or_set_aside_and_always_refreshed_from(tmp_path: Path) -> None:
+    chance = random.Random("ledger")
+    scenario("1.11", "build", tmp_path / "target")
+    with Sandbox() as sandbox:
+        shop = Shop(tmp_path, sandbox.environment)
+        assert shop.cli("refresh").returncode == 0
+        ledger = shop.target / "anymetrics.db"
+        whole, number = ledger.read_bytes(), len(sandbox.received)
+        for _ in range(12):
+            at, length = chance.randrange(len(whole)), chance.choice([1, 100, 4096, len(whole)])
+            ledger.write_bytes(whole[:at] + chance.randbytes(min(length, len(whole) - at)) + whole[at + length :])
+            done = shop.cli("refresh")
+            assert "Traceback" not in done.stdout + done.stderr
+            assert done.returncode in (0, 1)
+            assert "ERROR=0" in done.stdout
+            assert (done.returncode == 0) or "cannot be used" in done.stderr or "is damaged" in done.stderr
+        assert len(sandbox.received) >= number

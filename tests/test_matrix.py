@@ -11,6 +11,7 @@ A fault meets a single request (the first, the middle one, the last) or all of t
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
@@ -20,19 +21,23 @@ from typing import NamedTuple
 
 import pytest
 
-from dbt_anymetrics.integrations.python import Outcome
-from dbt_anymetrics.ledger.record import JOURNAL_NAME, Record
+from dbt_anymetrics.ledger.claims import Claim
+from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.result import Result, Status
+from dbt_anymetrics.result import Counts, Refresh, Result, Status
 from dbt_anymetrics.sandbox import Sandbox, Shape
-from dbt_anymetrics.sending.delivery import Backoff, Delivery
-from dbt_anymetrics.sending.send import Delivering, deliver
+from dbt_anymetrics.sending.delivery import Delivery
+from dbt_anymetrics.sending.outcomes import Outcomes
+from dbt_anymetrics.sending.queue import Queue
+from dbt_anymetrics.sending.retrying import Backoff
+from dbt_anymetrics.sending.send import Delivering, send
 from dbt_anymetrics.server.answer import Answer
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import connection
 from tests.artifacts import scenario
 from tests.disk import room_for
+from tests.ledgers import confirmed, opened, pending
 from tests.raw_server import RawServer, Visit, http
 from tests.shop import Shop
 from tests.soak import soak
@@ -57,14 +62,13 @@ class Impatient(Backoff, frozen=True):
         return None if super().wait(attempt, None) is None else 0
 
 
-def planned(number: int) -> list[Result]:
+def planned(number: int) -> list[Refresh]:
     first = date(2024, 1, 1)
     return [
-        Result(
+        Refresh(
             unique_id="model.shop.orders",
             table_name="starrocks.`default_catalog.mart`.orders",
             partition=first + timedelta(days=day),
-            status=Status.PLANNED,
             invocation_id="i",
         )
         for day in range(number)
@@ -77,14 +81,26 @@ def at(url: str) -> dict[str, str]:
     return {"ANYMETRICS_URL": url, **identity}
 
 
+class Delivered(NamedTuple):
+    """What the engine did: every outcome, the counts, and whether the ledger could not be written."""
+
+    results: list[Result]
+    counts: Counts
+    is_lost: bool
+
+    @property
+    def all_well(self) -> bool:
+        return self.counts.all_well and not self.is_lost
+
+
 def delivered(
-    results: Sequence[Result],
+    refreshes: Sequence[Refresh],
     environment: Mapping[str, str],
     folder: Path,
     threads: int,
     timeout: float = 30,
     backoff: Backoff | None = None,
-) -> Outcome:
+) -> Delivered:
     """Send these through the engine, as `refresh` does."""
     settings = connection(
         url=environment["ANYMETRICS_URL"],
@@ -95,26 +111,26 @@ def delivered(
     )
     delivering = Delivering(connect=lambda: Client(settings, {}), threads=threads, backoff=backoff or Impatient())
     reporter = TextReporter(Console(quiet=True))
-    ending = deliver(
-        results,
-        record=Record(folder),
-        kept=[],
-        args={},
-        invocation_id="i",
-        delivering=delivering,
-        reporter=reporter,
-    )
-    return Outcome(ending.read(), ending.counts, ending.exit_code)
+    with opened(folder) as database:
+        command = Command(kind="refresh", process=os.getpid())
+        outcomes = Outcomes(
+            lambda: Recording(database, settings.url, settings.tenant_id, command),
+            lambda loss: reporter.error(str(loss)),
+        )
+        outcomes.ask(refreshes, ())
+        assert not send(refreshes, delivering, outcomes, reporter)
+        outcomes.end(outcomes.counts, 0, 90)
+        return Delivered(list(outcomes), outcomes.counts, outcomes.is_lost)
 
 
-def check_that_each_has_one_outcome(results: Sequence[Result], outcome: Outcome, folder: Path) -> None:
-    """The first promise: one outcome for each refresh, the counts equal the plan, and the record says the same."""
-    ended = outcome.document.results
-    assert sorted(result.key for result in ended) == sorted(result.key for result in results)
-    assert outcome.counts.total == len(results)
-    assert Record(folder).read() == outcome.document
-    assert not (folder / JOURNAL_NAME).exists()
-    for result in ended:
+def check_that_each_has_one_outcome(refreshes: Sequence[Refresh], outcome: Delivered, folder: Path) -> None:
+    """The first promise: one outcome for each refresh, the counts equal the plan, and the ledger says the same."""
+    assert sorted(result.partition or date.min for result in outcome.results) == [each.partition for each in refreshes]
+    assert outcome.counts.total == len(refreshes)
+    done = [result for result in outcome.results if result.status is Status.SUCCESS]
+    assert confirmed(folder) == {(str(result.table_name), str(result.partition)): result.trace_id for result in done}
+    assert len(pending(folder)) == len(refreshes) - len(done)
+    for result in outcome.results:
         sent = result.timing is not None
         assert sent is (result.attempts > 0) is (result.status in (Status.SUCCESS, Status.ERROR))
         assert bool(result.message) is (result.status is not Status.SUCCESS)
@@ -181,13 +197,13 @@ def test_a_fault_has_its_outcome(shape: Shape, position: str, number: int, threa
     assert counts.ok == right.ok
     assert right.errors[0] <= counts.error <= right.errors[1]
     assert counts.not_sent == number - counts.ok - counts.error
-    assert outcome.exit_code == int(counts.ok < number)
-    attempts = sum(result.attempts for result in outcome.document.results)
+    assert outcome.all_well is (counts.ok == number)
+    attempts = sum(result.attempts for result in outcome.results)
     assert right.requests[0] <= attempts <= right.requests[1]
     # A client in a hurry leaves before the sandbox has read its request.
     assert len(sandbox.received) == attempts or (timeout < 1 and len(sandbox.received) <= attempts)
     traces = {received.trace_id for received in sandbox.received if received.ok}
-    successes = [result for result in outcome.document.results if result.status is Status.SUCCESS]
+    successes = [result for result in outcome.results if result.status is Status.SUCCESS]
     if shape is not S.SUCCESS_BARE:
         assert {result.trace_id for result in successes} == traces
 
@@ -243,7 +259,7 @@ def test_a_thousand_refreshes_of_a_dead_server_take_few_attempts(threads: int, t
         assert outcome.counts.error <= tried
         assert outcome.counts.not_sent >= 1000 - tried
         assert server.connections <= TRIES * tried
-    assert outcome.exit_code == 1
+    assert not outcome.all_well
 
 
 def test_trouble_that_comes_and_goes_is_retried_within_the_budget_of_the_run(tmp_path: Path) -> None:
@@ -259,7 +275,7 @@ def test_trouble_that_comes_and_goes_is_retried_within_the_budget_of_the_run(tmp
 
 def test_no_more_connections_are_open_than_threads(tmp_path: Path) -> None:
     with RawServer(lambda visit: visit.answer_all(http())) as server:
-        assert delivered(planned(200), at(server.url), tmp_path, 3).exit_code == 0
+        assert delivered(planned(200), at(server.url), tmp_path, 3).all_well
         assert len(server.requests) == 200
         assert server.connections <= 3
 
@@ -276,7 +292,7 @@ def test_a_retry_after_is_honoured_unless_it_is_too_long(header: str, attempts: 
     with RawServer(act) as server:
         outcome = delivered(planned(1), at(server.url), tmp_path, 1, backoff=Backoff(wait_initial=0))
         assert len(server.requests) == attempts
-    assert outcome.exit_code == int(attempts == 1)
+    assert outcome.all_well is (attempts > 1)
 
 
 def test_a_retry_after_of_a_second_is_waited_for(tmp_path: Path) -> None:
@@ -284,7 +300,7 @@ def test_a_retry_after_of_a_second_is_waited_for(tmp_path: Path) -> None:
     with Sandbox(answers=lambda request: S.TOO_MANY_REQUESTS if request == 0 else None) as sandbox:
         outcome = delivered(planned(1), sandbox.environment, tmp_path, 1, backoff=Backoff(wait_initial=0))
     assert time.monotonic() - begun >= 1
-    assert outcome.exit_code == 0
+    assert outcome.all_well
 
 
 def test_waits_grow_have_jitter_and_a_limit() -> None:
@@ -299,17 +315,14 @@ def test_waits_grow_have_jitter_and_a_limit() -> None:
 def test_a_disk_that_fills_up_loses_no_outcome_and_is_told_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Sandbox() as sandbox, room_for(16_000):
+    with opened(tmp_path):
+        size = (tmp_path / "anymetrics.db").stat().st_size
+    with Sandbox() as sandbox, room_for(size + 40_000):
         outcome = delivered(planned(MANY), sandbox.environment, tmp_path, 8)
-    assert (outcome.counts.ok, outcome.exit_code, len(sandbox.received)) == (MANY, 1, MANY)
-    assert {result.partition for result in outcome.document.results} == {result.partition for result in planned(MANY)}
-    assert {result.status for result in outcome.document.results} == {Status.SUCCESS}
-    assert capsys.readouterr().err.count("cannot be written") == 1
-    left = Record(tmp_path).read()
-    assert left is not None
-    statuses = [result.status for result in left.results]
-    assert 0 < statuses.count(Status.PLANNED) < MANY
-    assert statuses.count(Status.SUCCESS) == MANY - statuses.count(Status.PLANNED)
+    assert (outcome.counts.ok, outcome.is_lost, len(sandbox.received)) == (MANY, True, MANY)
+    assert {result.partition for result in outcome.results} == {each.partition for each in planned(MANY)}
+    assert {result.status for result in outcome.results} == {Status.SUCCESS}
+    assert capsys.readouterr().err.count("cannot be used") == 1
 
 
 def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
@@ -321,6 +334,9 @@ def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
         latest = next(sent)
         return Answer(http_status=200, from_anymetrics=True)
 
-    delivery = Delivery(planned(2000), trigger, threads=threads, backoff=Backoff(), on_retry=lambda _retry: None)
+    queue = Queue(planned(2000), lambda wanted: [Claim.OURS] * len(wanted), threads)
+    delivery = Delivery(
+        queue, 2000, trigger, threads=threads, backoff=Backoff(), on_retry=lambda _retry: None, on_wait=lambda: None
+    )
     assert max(latest - recorded for recorded, _ in enumerate(delivery)) <= 4 * threads
     assert next(sent) == 2000

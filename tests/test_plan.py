@@ -10,6 +10,7 @@ from tests.builders import (
     batches,
     data_test_json,
     dates,
+    listed,
     manifest,
     node_json,
     orders,
@@ -268,5 +269,5 @@ def test_a_wrong_order_for_all_nodes_gives_no_plan(wrong: Json) -> None:
 
 
 def test_without_a_run_nothing_is_touched() -> None:
-    result = only(list(plan(manifest(node_json(meta=TABLE)), [], orders())))
+    result = only(listed(plan(manifest(node_json(meta=TABLE)), [], orders())))
     assert result.status is Status.UNTOUCHED

@@ -5,28 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
-from pathlib import Path
 from string import ascii_lowercase
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from dbt_anymetrics.errors import NodeError, UsageError
-from dbt_anymetrics.ledger.memory import carried, recall, unfinished
-from dbt_anymetrics.ledger.record import JOURNAL_NAME, Document, Record
+from dbt_anymetrics.ledger.artifact import Document
+from dbt_anymetrics.ledger.recording import Command, Recording
+from dbt_anymetrics.ledger.sqlite import SqliteDatabase
 from dbt_anymetrics.planning import partition
 from dbt_anymetrics.planning.meta import KEYS, read_settings
 from dbt_anymetrics.planning.partition import MAX_DAYS, days, parse_date, resolve
 from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.planning.table_name import MAX_LENGTH, table_name
-from dbt_anymetrics.result import Result, Status, Timing, count
+from dbt_anymetrics.result import LazyCollection, Refresh, Status, Timing, count
 from dbt_anymetrics.sandbox.validation import parse_partition, parse_table_name
-from tests.builders import Json, batches, manifest, node_json, orders, planned, result_json, run
+from tests.builders import Json, batches, listed, manifest, node_json, orders, planned, result_json, run
 
 SUITE = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -221,7 +219,7 @@ def _has_a_setting(node: Json) -> bool:
 @given(st.text(max_size=30) | st.sampled_from(["{{ var('x') }}", "run_date..run_date-1", "{% if %}", "{{ 9**9**9 }}"]))
 def test_an_order_for_all_nodes_is_dates_for_each_or_a_usage_error(text: str) -> None:
     known = manifest(node_json(meta={"anymetrics.enabled": True}))
-    made, refusal = tried(lambda: plan(known, [run(result_json())], orders(partition=text)))
+    made, refusal = tried(lambda: listed(plan(known, [run(result_json())], orders(partition=text))))
     assert not refusal or refusal.startswith("--partition: ")
     assert made is None or {result.status for result in made} == {Status.PLANNED}
 
@@ -231,25 +229,23 @@ def test_an_order_for_all_nodes_is_dates_for_each_or_a_usage_error(text: str) ->
 def test_the_order_of_nodes_in_the_manifest_changes_nothing(names: list[str], random: Any) -> None:
     nodes = [node_json(name, {"anymetrics.enabled": True}) for name in names]
     ran = run(*(result_json(name) for name in names))
-    before = list(plan(manifest(*nodes), [ran], orders()))
+    before = listed(plan(manifest(*nodes), [ran], orders()))
     random.shuffle(nodes)
-    assert list(plan(manifest(*nodes), [ran], orders())) == before
+    assert listed(plan(manifest(*nodes), [ran], orders())) == before
 
 
-# The record
+# The ledger
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
 
 @st.composite
-def plans(draw: st.DrawFn) -> list[Result]:
-    """Refreshes of one dbt run, each table and date once, and a skip."""
-    keys = draw(st.lists(st.tuples(st.text(max_size=5), RUN_DATES), max_size=8, unique=True))
-    refreshes = [
-        Result(unique_id=f"model.{name}", table_name=name, partition=day, status=Status.PLANNED, invocation_id="i")
-        for name, day in keys
-    ]
-    return [*refreshes, Result(unique_id="other", status=Status.SKIPPED, message="why", invocation_id="i")]
+def asked(draw: st.DrawFn) -> list[Refresh]:
+    """Refreshes of one dbt run, each table and date once."""
+    keys = draw(st.lists(st.tuples(TEXTS.filter(bool), RUN_DATES), max_size=8, unique=True))
+    return [Refresh(unique_id=f"model.{name}", table_name=name, partition=day, invocation_id="i") for name, day in keys]
 
 
 OUTCOMES = st.lists(
@@ -262,8 +258,8 @@ OUTCOMES = st.lists(
             "timing": Timing(MOMENT, MOMENT),
         },
         st.booleans(),
-        st.text(max_size=20),
-        st.none() | st.text(max_size=20),
+        TEXTS,
+        st.none() | TEXTS,
     ),
     min_size=8,
     max_size=8,
@@ -271,55 +267,29 @@ OUTCOMES = st.lists(
 
 
 @SUITE
-@given(plans(), OUTCOMES, st.integers(0, 8), st.integers(0, 200))
-def test_a_killed_record_holds_every_outcome_that_was_added_and_a_recall_sends_the_rest(
-    made: list[Result], outcomes: list[dict[str, Any]], added: int, cut: int
+@given(asked(), OUTCOMES, st.integers(0, 8))
+def test_what_is_not_confirmed_is_pending_and_what_is_confirmed_is_not_asked_again(
+    refreshes: list[Refresh], outcomes: list[dict[str, Any]], added: int
 ) -> None:
-    done = [replace(result, **outcome) for result, outcome in zip(made[:-1], outcomes, strict=False)][:added]
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        record, document = Record(folder), Document.of({}, made, "i")
-        record.begin(document)
-        for result in done:
-            record.add(result)
-        record.close()
-        # What a kill in the middle of a write leaves behind.
-        with (folder / JOURNAL_NAME).open("ab") as journal:
-            journal.write(msgspec.json.encode(made[0])[:cut][:-1])
-        read = record.read()
-    assert read is not None
-    by_key = {result.key: result for result in done}
-    assert read.results == [by_key.get(result.key, result) for result in made]
-    again = list(recall(made, read))
-    assert [result.key for result in again] == [result.key for result in made]
-    successes = {result.key for result in done if result.status is Status.SUCCESS}
-    planned_again = {result.key for result in again if result.status is Status.PLANNED}
-    assert planned_again == {result.key for result in made[:-1]} - successes
-    assert count(again).total + count(again).already == len(made)
-    assert list(recall(again, Document.of({}, again, "i"))) == again
-
-
-@SUITE
-@given(plans(), plans(), OUTCOMES)
-def test_what_is_recorded_beside_a_new_plan_of_the_same_run_is_kept_once(
-    earlier: list[Result], later: list[Result], outcomes: list[dict[str, Any]]
-) -> None:
-    done = [replace(result, **outcome) for result, outcome in zip(earlier[:-1], outcomes, strict=False)]
-    previous = Document.of({}, done, "i")
-    kept = carried(previous, later)
-    keys = [result.key for result in (*kept, *later) if result.partition]
-    assert len(keys) == len(set(keys))
-    assert set(keys) >= {result.key for result in done}
-    assert unfinished(previous, later) == []
-
-
-@SUITE
-@given(plans(), st.dictionaries(st.text(max_size=5), JSON, max_size=3))
-def test_what_is_written_is_what_is_read(made: list[Result], args: dict[str, Any]) -> None:
-    document = Document.of(args, made, "i")
-    with TemporaryDirectory() as name:
-        Record(Path(name)).finish(document)
-        assert Record(Path(name)).read() == document
+    done = [refresh.result(**outcome) for refresh, outcome in zip(refreshes, outcomes, strict=False)][:added]
+    database = SqliteDatabase()
+    database.create()
+    recording = Recording(database, "http://a", "tn", Command(kind="refresh", process=1))
+    recording.ask(refreshes, ())
+    horizon = recording.claim(refreshes, force=False).horizon
+    for result in done:
+        recording.add([(result, horizon)])
+    assert list(recording.outcomes()) == done
+    successes = {(result.table_name, result.partition) for result in done if result.status is Status.SUCCESS}
+    ledger = recording.ledger
+    open_ends = {refresh for refresh in refreshes if (refresh.table_name, refresh.partition) not in successes}
+    assert set(ledger.pending()) == open_ends
+    again = list(ledger.without_confirmed(LazyCollection(lambda: refreshes), ["i"]))
+    assert [item for item in again if isinstance(item, Refresh)] == [each for each in refreshes if each in open_ends]
+    assert count(again).already == len(successes)
+    assert ledger.backlog().refreshes == len(open_ends)
+    assert ledger.backlog(["i"]).refreshes == 0
+    database.close()
 
 
 def test_the_limit_of_a_partition_is_that_of_the_documentation() -> None:

@@ -13,14 +13,14 @@ from dbt_anymetrics.output.jsonl import JsonReporter
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Opening, Retry
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.planning.plan import WRONG_SETTINGS
-from dbt_anymetrics.result import Result, Status, Timing, count
+from dbt_anymetrics.result import WRONG_SETTINGS, Refresh, Result, Status, Timing, count
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
 TABLE = "starrocks.`default_catalog.shop`.orders"
-PLANNED = Result(unique_id="model.shop.orders", table_name=TABLE, partition=date(2024, 7, 17), status=Status.PLANNED)
+PLANNED = Refresh(unique_id="model.shop.orders", table_name=TABLE, partition=date(2024, 7, 17))
+UNSENT = PLANNED.result(Status.PENDING)
 TIMING = Timing(MOMENT, MOMENT + timedelta(seconds=0.12))
-DONE = replace(PLANNED, status=Status.SUCCESS, http_status=200, code="200", timing=TIMING)
+DONE = PLANNED.result(Status.SUCCESS, http_status=200, code="200", timing=TIMING)
 FAILED = replace(DONE, status=Status.ERROR, code="SM_02_0038", message="no permission", trace_id="trace-1")
 SKIPPED = Result(unique_id="model.shop.other", status=Status.SKIPPED, message="dbt did not build it: error")
 UNTOUCHED = Result(unique_id="model.shop.idle", status=Status.UNTOUCHED, message="not part of this run")
@@ -42,8 +42,8 @@ def play(reporter: TextReporter | JsonReporter) -> None:
     reporter.retry(RETRY)
     reporter.outcome(1, 2, DONE)
     reporter.outcome(2, 2, FAILED)
-    reporter.unsent(2, PLANNED)
-    reporter.end(count([SKIPPED, UNTOUCHED, WRONG, BEFORE, DONE, FAILED, PLANNED]))
+    reporter.unsent(2, UNSENT)
+    reporter.end(count([SKIPPED, UNTOUCHED, WRONG, BEFORE, DONE, FAILED, UNSENT]))
     reporter.error("broken")
 
 
@@ -129,12 +129,12 @@ def test_each_delivery_is_counted_from_its_begin(capsys: Captured) -> None:
 
 
 def test_of_long_work_what_is_not_sent_is_told_once_for_each_reason_and_only_once(capsys: Captured) -> None:
-    reporter, reason = TextReporter(Console()), replace(PLANNED, message="not sent: interrupted")
+    reporter, reason = TextReporter(Console()), replace(UNSENT, message="not sent: interrupted")
     for _ in range(2):
         reporter.begin([], None)
         for _ in range(150):
             reporter.unsent(151, reason)
-        reporter.unsent(151, replace(PLANNED, message="no answer"))
+        reporter.unsent(151, replace(UNSENT, message="no answer"))
         reporter.end(count([PLANNED]))
     told = lines(capsys.readouterr().out)
     assert told[: len(told) // 2] == told[len(told) // 2 :]
@@ -192,7 +192,7 @@ def test_control_characters_reach_no_terminal(field: str, reporter: Any, capsys:
     told.begin([replace(odd, status=status, partition=None) for status in (Status.SKIPPED, Status.UNTOUCHED)], None)
     told.retry(replace(RETRY, refresh=odd, message="a\x1b[2J\r\nb"))
     told.outcome(1, 1, odd)
-    told.unsent(1, replace(odd, status=Status.PLANNED))
+    told.unsent(1, replace(odd, status=Status.PENDING))
     told.warning("a\x1b[2J\r\nb")
     captured = capsys.readouterr()
     assert all(line.isprintable() for line in [*captured.out.splitlines(), *captured.err.splitlines()])

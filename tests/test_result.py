@@ -4,16 +4,14 @@ from datetime import date, datetime, timezone
 
 import pytest
 
-from dbt_anymetrics.result import Result, Status, Timing, count
+from dbt_anymetrics.result import LazyCollection, Refresh, Status, Timing, count, shown
 
 TIMING = Timing(
     datetime(2024, 7, 18, 6, 0, 0, tzinfo=timezone.utc), datetime(2024, 7, 18, 6, 0, 1, 500_000, tzinfo=timezone.utc)
 )
 
 
-def result(status: Status = Status.PLANNED, timing: Timing | None = None) -> Result:
-    day = date(2024, 7, 17)
-    return Result(unique_id="m", table_name="t", partition=day, status=status, timing=timing, invocation_id="i")
+REFRESH = Refresh(unique_id="m", table_name="t", partition=date(2024, 7, 17), invocation_id="i")
 
 
 def test_a_timing_is_told_in_seconds() -> None:
@@ -21,23 +19,33 @@ def test_a_timing_is_told_in_seconds() -> None:
 
 
 def test_an_invocation_a_table_and_a_date_make_a_refresh() -> None:
-    assert result().key == ("i", "t", date(2024, 7, 17))
-    assert result().key == result(Status.ERROR, TIMING).key
+    assert REFRESH.key == ("i", "t", date(2024, 7, 17))
 
 
-@pytest.mark.parametrize(
-    ("status", "timing", "expected"),
-    [
-        (Status.SUCCESS, TIMING, True),
-        (Status.SKIPPED, TIMING, True),
-        (Status.SKIPPED, None, False),
-        (Status.ERROR, TIMING, False),
-        (Status.ERROR, None, False),
-        (Status.PLANNED, None, False),
-    ],
-)
-def test_what_was_sent_and_did_not_fail_was_refreshed(status: Status, timing: Timing | None, expected: bool) -> None:
-    assert result(status, timing).was_refreshed is expected
+def test_a_refresh_is_shown_as_planned_and_a_result_as_it_is() -> None:
+    assert shown(REFRESH) == REFRESH.result(Status.PLANNED)
+    failed = REFRESH.result(Status.ERROR, "no", http_status=500)
+    assert shown(failed) is failed
+    assert (failed.partition, failed.message, failed.http_status) == (REFRESH.partition, "no", 500)
+
+
+def test_what_was_skipped_with_a_timing_was_done_before() -> None:
+    assert REFRESH.result(Status.SKIPPED, timing=TIMING).is_done_before
+    assert not REFRESH.result(Status.SKIPPED).is_done_before
+    assert not REFRESH.result(Status.ERROR, timing=TIMING).is_done_before
+
+
+def test_a_lazy_collection_is_walked_anew_each_time() -> None:
+    walks: list[int] = []
+
+    def walk() -> list[int]:
+        walks.append(1)
+        return [1, 2]
+
+    lazy = LazyCollection(walk)
+    assert (list(lazy), len(lazy), bool(lazy), 2 in lazy, 3 in lazy) == ([1, 2], 2, True, True, False)
+    assert len(walks) == 6  # list() also asks for the length
+    assert not LazyCollection(list)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,6 @@ def test_what_was_sent_and_did_not_fail_was_refreshed(status: Status, timing: Ti
     ],
 )
 def test_counts_are_told_as_dbt_tells_them(statuses: list[Status], expected: str, all_well: bool) -> None:
-    counts = count(result(status) for status in statuses)
+    counts = count(REFRESH.result(status) for status in statuses)
     assert str(counts) == expected
     assert counts.all_well is all_well

@@ -4,8 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from dbt_anymetrics.dbt_run.invocation import failed_tests, time_zone
+from dbt_anymetrics.dbt_run.invocation import failed_tests, passed_tests
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.planning.run_date import run_date, time_zone
 from tests.builders import Json, batches, data_test_json, manifest, node, node_json, result_json, run
 
 ORDERS = "model.shop.orders"
@@ -108,7 +109,7 @@ def test_batches_count_as_the_dates_they_start_at(size: str | None, starts: list
 
 @pytest.mark.parametrize("known", [None, {"successful": [], "failed": []}, {}])
 def test_a_node_without_batches_has_no_dates_of_them(known: Json | None) -> None:
-    assert run(result_json(batch_results=known)).batches(ORDERS, node()) is None
+    assert run(result_json(batch_results=known)).batches(ORDERS, node()) == []
 
 
 def test_failed_batches_do_not_count() -> None:
@@ -142,7 +143,7 @@ ALL_OF_THEM: Json = {"env": {"ANYMETRICS_RUN_DATE": "2024-07-03"}}
 def test_the_runs_date_is_the_first_that_is_given(
     given: str | None, hooked: str | None, metadata: Json, expected: str
 ) -> None:
-    assert str(run(**metadata).date(given, hooked, "UTC").day) == expected
+    assert str(run_date(run(**metadata), given, hooked, "UTC").day) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_run_date_that_is_none_is_refused_and_its_source_named(
     given: str | None, hooked: str | None, env: dict[str, str], where: str
 ) -> None:
     with pytest.raises(UsageError, match="is not a date") as refusal:
-        run(env=env).date(given, hooked, "UTC")
+        run_date(run(env=env), given, hooked, "UTC")
     assert where in (refusal.value.where or "")
 
 
@@ -165,7 +166,7 @@ def test_a_run_date_that_is_none_is_refused_and_its_source_named(
     ("zone", "expected"), [("UTC", "2024-07-17"), ("utc", "2024-07-17"), ("Asia/Shanghai", "2024-07-18")]
 )
 def test_the_runs_start_has_its_date_in_the_time_zone(zone: str, expected: str) -> None:
-    assert str(run(invocation_started_at="2024-07-17T20:00:00Z").date(None, None, zone).day) == expected
+    assert str(run_date(run(invocation_started_at="2024-07-17T20:00:00Z"), None, None, zone).day) == expected
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_an_unknown_time_zone_is_refused(zone: str) -> None:
 @pytest.mark.parametrize("status", ["fail", "error"])
 def test_a_failed_test_belongs_to_these_nodes(test: Json, expected: set[str], status: str) -> None:
     failed = failed_tests([run(result_json(test["unique_id"], status))], manifest(test))
-    assert failed == dict.fromkeys(expected, test["name"])
+    assert failed == {node: [test["unique_id"]] for node in expected}
 
 
 @pytest.mark.parametrize("status", ["pass", "warn", "skipped"])
@@ -238,7 +239,25 @@ def test_the_last_outcome_of_a_test_counts() -> None:
     known = manifest(data_test_json("t", attached_to="orders"))
     failed, passed = run(result_json("test.shop.t", "fail")), run(result_json("test.shop.t", "pass"))
     assert not failed_tests([failed, passed], known)
-    assert failed_tests([passed, failed], known) == {ORDERS: "t"}
+    assert failed_tests([passed, failed], known) == {ORDERS: ["test.shop.t"]}
+    assert passed_tests([failed, passed]) == {"test.shop.t"}
+    assert passed_tests([passed, failed]) == set()
+
+
+@pytest.mark.parametrize(
+    ("args", "counts"),
+    [
+        ({"which": "test"}, True),
+        ({"which": "retry"}, True),
+        ({"which": "compile"}, False),
+        ({"which": "run"}, False),
+        ({"which": "build", "empty": True}, False),
+        ({"which": "build", "sample": "3 days"}, False),
+    ],
+)
+def test_a_test_passes_only_where_it_is_run_on_real_rows(args: Json, counts: bool) -> None:
+    passed = passed_tests([run(result_json("test.shop.t", "pass"), args=args)])
+    assert passed == ({"test.shop.t"} if counts else set())
 
 
 @pytest.mark.parametrize("recorded", [None, "text", ["a"]])

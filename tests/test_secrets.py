@@ -22,6 +22,7 @@ from dbt_anymetrics.server.answer import Answer, judge
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import Secret, connection
 from tests.artifacts import scenario
+from tests.ledgers import rows
 from tests.raw_server import RawServer, Visit, http
 from tests.shop import DS, Shop
 
@@ -169,7 +170,7 @@ def test_a_retry_prints_and_writes_no_secret(tmp_path: Path) -> None:
     assert SECRET not in everything_of(done, tmp_path)
 
 
-def test_the_journal_of_a_killed_command_and_its_arguments_hold_no_secret(tmp_path: Path) -> None:
+def test_the_ledger_of_a_killed_command_and_its_arguments_hold_no_secret(tmp_path: Path) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
     def hold(number: int) -> Shape | None:
@@ -191,8 +192,7 @@ def test_the_journal_of_a_killed_command_and_its_arguments_hold_no_secret(tmp_pa
             stdout, stderr = process.communicate(timeout=60)
         go_on.set()
     assert "refresh" in shown
-    journal = (shop.target / "anymetrics_results.jsonl").read_bytes()
-    assert journal.count(b"\n") > 5
+    assert len(rows(shop.target, "SELECT * FROM outcome")) == 9
     killed = subprocess.CompletedProcess(command, 0, stdout + shown, stderr)
     assert SECRET not in everything_of(killed, tmp_path)
 

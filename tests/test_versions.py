@@ -12,7 +12,7 @@ from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.planning.plan import plan
 from dbt_anymetrics.result import Result, Status
 from tests.artifacts import SCENARIOS, VERSIONS, scenario
-from tests.builders import RUN_DATE, orders
+from tests.builders import RUN_DATE, listed, orders
 
 MICROBATCH = "daily_orders"
 FROM_THE_EARLIEST = "2024-07-11..2024-07-17"
@@ -77,7 +77,7 @@ def planned(version: str, name: str, folder: Path, **ordered: object) -> list[Re
     scenario(version, name, folder / "target")
     inputs = read_inputs(Project(str(folder), None, {}))
     assert inputs.warnings == []
-    return list(plan(inputs.manifest, inputs.runs, orders(datasource=None, vars={"ds": RUN_DATE}, **ordered)))
+    return listed(plan(inputs.manifest, inputs.runs, orders(datasource=None, vars={"ds": RUN_DATE}, **ordered)))
 
 
 def tables(results: list[Result]) -> dict[str, str]:
@@ -154,7 +154,11 @@ def later_dbt_2(folder: Path, status: str, args: dict[str, bool], **result: obje
     run_results["args"]["__other__"].update(args)
     path.write_text(json.dumps(run_results))
     inputs = read_inputs(Project(str(folder), None))
-    return [each for each in plan(inputs.manifest, inputs.runs, orders()) if each.unique_id == "model.shop.fct_orders"]
+    return [
+        each
+        for each in listed(plan(inputs.manifest, inputs.runs, orders()))
+        if each.unique_id == "model.shop.fct_orders"
+    ]
 
 
 def test_the_batches_of_a_later_dbt_2_are_their_dates(tmp_path: Path) -> None:

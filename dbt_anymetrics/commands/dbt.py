@@ -17,7 +17,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.commands.prepare import reporter_for
+from dbt_anymetrics.commands.prepare import address_of, project_of, reporter_for
 from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import Args, read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
@@ -100,7 +100,7 @@ def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({}
             "vars": load_vars(seen.vars),
         }
     )
-    options.check()
+    address_of(options)
     before = _invocation(options)
     dbt_code = _run_dbt([program, *arguments])
     our_code = _refresh(options, seen, before)
@@ -213,6 +213,6 @@ def _refresh(options: Options, seen: Seen, before: str | None) -> int:
 def _invocation(options: Options) -> str | None:
     """dbt's id of the run whose results are on disk, or None when there are none to use."""
     try:
-        return read_run_results(options.project().target / RUN_RESULTS).metadata.invocation_id
+        return read_run_results(project_of(options).target / RUN_RESULTS).metadata.invocation_id
     except ArtifactError:
         return None

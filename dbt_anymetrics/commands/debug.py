@@ -12,19 +12,19 @@ from click.core import ParameterSource
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.commands.prepare import NO_SETTINGS, inputs_of, make_plan
+from dbt_anymetrics.commands.prepare import NO_SETTINGS, Plan, connection_of, inputs_of, plan_with_ledger, project_of
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS, Inputs
-from dbt_anymetrics.dbt_run.invocation import time_zone
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.terminal import echo
-from dbt_anymetrics.result import Status, count
+from dbt_anymetrics.planning.run_date import time_zone
+from dbt_anymetrics.result import count
 from dbt_anymetrics.server.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret_variable
 from dbt_anymetrics.text import one_line
 
 _SETTINGS = (
-    "url", "tenant_id", "auth_type", "timeout", "threads", "ca_bundle", "datasource", "run_date", "timezone",
+    "url", "tenant_id", "auth_type", "timeout", "threads", "ca_bundle", "datasource", "run_date", "timezone", "state",
 )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ class _WarningError(AnyMetricsError):
 
 
 def _folder(options: Options) -> str:
-    folder = options.project().folder.resolve()
+    folder = project_of(options).folder.resolve()
     if not (folder / PROJECT_FILE).is_file() and not (options.manifest or options.run_results):
         raise UsageError(
             f"there is no {PROJECT_FILE}",
@@ -129,7 +129,7 @@ def _folder(options: Options) -> str:
 
 
 def _hook(options: Options) -> str:
-    project = options.project()
+    project = project_of(options)
     if not project.has_hook:
         raise _WarningError(
             f"none in {PROJECT_FILE}: 'dbt build' alone refreshes nothing",
@@ -147,24 +147,29 @@ def _hook(options: Options) -> str:
 
 def _artifacts(options: Options) -> str:
     time_zone(options.timezone)
-    project = options.project()
+    project = project_of(options)
     if not options.run_results and not (project.target / RUN_RESULTS).exists():
         raise _WarningError(
             f"there are none in {project.target} yet, so the settings of the models are not known",
             hint="Run dbt first",
         )
     inputs = inputs_of(options)
-    plan = make_plan(options, inputs)
-    if not plan.results:
+    plan, opened = plan_with_ledger(options, inputs, only_to_read=True)
+    with closing(opened.database):
+        return _planned(inputs, plan, [*opened.warnings, *plan.warnings])
+
+
+def _planned(inputs: Inputs, plan: Plan, warnings: list[str]) -> str:
+    if not plan.items:
         raise AnyMetricsError(NO_SETTINGS, where=str(inputs.folder))
-    counts = count(plan.results)
+    counts = count(plan.items)
     if counts.error:
         nodes = "1 node" if counts.error == 1 else f"{counts.error} nodes"
         hint = "'dbt-anymetrics plan' lists them"
         raise AnyMetricsError(f"there are wrong settings on {nodes}", where=str(inputs.folder), hint=hint)
-    tables = len({result.table_name for result in plan.results if result.status is Status.PLANNED})
-    if plan.warnings:
-        raise _WarningError(". ".join(plan.warnings))
+    tables = len({refresh.table_name for refresh in plan.planned})
+    if warnings:
+        raise _WarningError(". ".join(warnings))
     return (
         f"{_described(inputs)}; to refresh: {counts.not_sent} dates of {tables} tables, already refreshed: "
         f"{counts.already}, skipped: {counts.skip}, not part of this run: {counts.untouched}"
@@ -180,7 +185,7 @@ def _described(inputs: Inputs) -> str:
 
 
 def _connection(options: Options) -> str:
-    connection = options.connection()
+    connection = connection_of(options)
     if not is_enabled():
         raise _WarningError("complete, but every refresh is switched off", where=ENABLED_VARIABLE)
     if connection.is_exposed:
@@ -191,7 +196,7 @@ def _connection(options: Options) -> str:
 def _probe(options: Options) -> str:
     from dbt_anymetrics.server.client import PROBE, Client  # requests is slow to import
 
-    connection = options.connection()
+    connection = connection_of(options)
     with closing(Client(connection, os.environ)) as client:
         answer = client.probe()
     trace = f" (traceId {answer.trace_id})" if answer.trace_id else ""

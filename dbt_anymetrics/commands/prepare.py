@@ -1,29 +1,37 @@
-"""The plan of a command: artifacts read, the plan made, what is done already taken out."""
+"""From options to what a command works with: the project, dbt's artifacts, the ledger, the plan and the server."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import RecordError, UsageError
-from dbt_anymetrics.ledger.memory import carried, recall, unfinished
-from dbt_anymetrics.ledger.record import Document, Record
+from dbt_anymetrics.ledger.artifact import Document
+from dbt_anymetrics.ledger.artifact import read as read_artifact
+from dbt_anymetrics.ledger.database import DamagedError, Database
+from dbt_anymetrics.ledger.earlier import take_in
+from dbt_anymetrics.ledger.ledger import Ledger
+from dbt_anymetrics.ledger.opening import Location, Opened, open_ledger, replaced, temporary
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.console import Console
-from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Opening, Reporter
-from dbt_anymetrics.output.terminal import echo
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.planning.plan import NOT_SELECTED, plan
-from dbt_anymetrics.result import Result, Status
+from dbt_anymetrics.planning.dates import Orders
+from dbt_anymetrics.planning.holding import released
+from dbt_anymetrics.planning.plan import NOT_SELECTED, Held, plan
+from dbt_anymetrics.planning.run_date import RunDate, run_date
+from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
 
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
@@ -32,39 +40,45 @@ NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, s
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a command is about to do, and what the record of earlier commands means for it.
+    """What a command is about to do, and what is odd about it.
 
-    `kept` is what was recorded of the same dbt runs beside these results. `warnings` are about the plan itself, and
-    `losses` are what sending it would make us forget of earlier commands.
+    `items` are the entries of the plan, what tests let go now included, and `held` the refreshes that failed tests hold
+    back. `run_date` says the date of the run and where it comes from.
     """
 
     options: Options
-    results: Collection[Result]
-    invocation_id: str | None
-    kept: list[Result] = []
-    warnings: list[str] = []
-    losses: list[str] = []
-    run_date: str | None = None
+    ledger: Ledger
+    items: LazyCollection[Item]
+    held: Sequence[Held] = ()
+    invocations: Sequence[str | None] = ()
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    run_date: RunDate | None = None
 
     @property
-    def document(self) -> Document:
-        """The plan as an artifact."""
-        return Document.of(self.options.recorded(), self.results, self.invocation_id)
+    def invocation_id(self) -> str | None:
+        """dbt's id of the newest run in it."""
+        return self.invocations[-1] if self.invocations else None
 
     @property
-    def sends(self) -> bool:
-        """Whether there is anything to send."""
-        return any(result.status is Status.PLANNED for result in self.results)
+    def planned(self) -> LazyCollection[Refresh]:
+        """What is to be sent."""
+        return LazyCollection(lambda: (item for item in self.items if isinstance(item, Refresh)))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the run touched nothing: every node is `untouched`."""
+        return not self.held and all(not isinstance(i, Refresh) and i.status is Status.UNTOUCHED for i in self.items)
 
     def opening(self, connection: Connection) -> Opening:
         """What is said before anything is sent."""
-        planned = Counter(result.table_name for result in self.results if result.status is Status.PLANNED)
+        tables = Counter(refresh.table_name for refresh in self.planned)
         return Opening(
             address=connection.url,
             tenant_id=connection.tenant_id,
-            tables=len(planned),
-            refreshes=planned.total(),
-            run_date=self.run_date,
+            tables=len(tables),
+            refreshes=tables.total(),
+            run_date=str(self.run_date) if self.run_date else None,
         )
 
 
@@ -74,116 +88,174 @@ def reporter_for(options: Options) -> Reporter:
     console = Console(quiet=options.quiet, results_to_stderr=options.output == "json", stamped=not is_json)
     if not is_json:
         return TextReporter(console)
-    from dbt_anymetrics.output.jsonl import JsonReporter  # seldom needed
+    from dbt_anymetrics.output.jsonl import JsonReporter  # lazy: seldom needed
 
     return JsonReporter(console)
 
 
+def project_of(options: Options) -> Project:
+    """Where the artifacts are."""
+    return Project(options.project_dir, options.target_path)
+
+
 def inputs_of(options: Options) -> Inputs:
     """Read dbt's artifacts. Raises ArtifactError."""
-    return read_inputs(options.project(), options.manifest, options.run_results, options.seen_args)
+    return read_inputs(project_of(options), options.manifest, options.run_results, options.seen_args)
 
 
-def make_plan(options: Options, inputs: Inputs) -> Plan:
-    """Plan what the record does not tell to be done already. Raises UsageError."""
-    recorded, warnings = _read(Record(inputs.folder))
-    previous = recorded if recorded and is_of_same_service(options, recorded) else None
-    newest = inputs.runs[-1]
-    if previous and previous.metadata.invocation_id == newest.invocation_id:
-        options = as_hooked(options, previous)
-    orders = options.orders()
-    planned = plan(inputs.manifest, inputs.runs, orders, options.project().vars(), os.environ)
-    results = planned if options.force else recall(planned, previous)
-    return Plan(
-        options=options,
-        results=results,
-        invocation_id=newest.invocation_id,
-        kept=carried(previous, results),
-        warnings=[*inputs.warnings, *warnings, *_nothing(results, options)],
-        losses=list(_losses(options, recorded, previous, unfinished(previous, results))),
-        run_date=str(newest.date(orders.run_date, orders.hook_run_date, orders.timezone)),
+def orders_of(options: Options) -> Orders:
+    """What the user asks for beside the settings in meta."""
+    return Orders(
+        datasource=options.datasource,
+        partition=options.hook_partition if options.partition is None else options.partition,
+        run_date=options.run_date,
+        hook_run_date=options.hook_run_date,
+        timezone=options.timezone,
+        models=tuple(options.models),
+        vars=options.vars,
     )
 
 
-def _losses(
-    options: Options, recorded: Document | None, previous: Document | None, forgotten: list[Result]
-) -> Iterator[str]:
-    """What the record of an earlier command has to do with this one, and will be lost by it."""
-    if recorded and not previous and not options.force:
-        yield "what is recorded here was sent to another AnyMetrics or tenant, so nothing of it counts for this one"
-    if forgotten:
-        yield (
-            f"refreshes of an earlier dbt run that failed or were not sent are forgotten now: {len(forgotten)}, for "
-            f"example {forgotten[0].table_name} {forgotten[0].partition}"
-        )
+def address_of(options: Options) -> str | None:
+    """AnyMetrics' base address in its normal form, or None where it is not given. Raises UsageError."""
+    if not options.url or not options.url.strip():
+        return None
+    from dbt_anymetrics.server.connection import base_address  # lazy: not every command has an address
+
+    return base_address(options.url)
 
 
-def is_of_same_service(options: Options, recorded: Document) -> bool:
-    """Whether a record is of the AnyMetrics and the tenant that the options name, as far as they name any.
+def tenant_of(options: Options) -> str | None:
+    """The tenant as it is given, or None."""
+    return (options.tenant_id or "").strip() or None
 
-    Raises UsageError for an address that is none.
-    """
-    pairs = (
-        (options.address, _normal(recorded.args.get("url"))),
-        (options.tenant_id and options.tenant_id.strip(), recorded.args.get("tenant_id")),
+
+def connection_of(options: Options) -> Connection:
+    """The connection, checked. Raises UsageError."""
+    from dbt_anymetrics.server.connection import connection  # lazy: not every command connects
+
+    return connection(
+        url=options.url,
+        tenant_id=options.tenant_id,
+        auth_type=options.auth_type,
+        timeout=options.timeout,
+        ca_bundle=options.ca_bundle,
     )
-    return all(given is None or before is None or given == before for given, before in pairs)
+
+
+def recorded(options: Options) -> dict[str, Any]:
+    """The options as the artifact shows them; there is no secret among them. Raises UsageError."""
+    given = msgspec.to_builtins(options, enc_hook=str)  # a path, or whatever YAML made of a var
+    given["url"] = address_of(options)
+    del given["seen_args"]
+    return {key: value for key, value in given.items() if value not in (None, (), [], {}, False)}
+
+
+def document(options: Options, items: Collection[Item], invocation_id: str | None) -> Document:
+    """The artifact of these entries."""
+    return Document.of(recorded(options), items, invocation_id)
+
+
+def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> Opened:
+    """Open the ledger that the options mean, else the one in the folder. Raises UsageError for a wrong `--state`."""
+
+    def fill(database: Database) -> None:
+        if earlier := read_artifact(folder):
+            take_in(database, earlier, _normal(earlier.args.get("url")))
+
+    return open_ledger(Location.of(options.state, folder), fill, only_to_read=only_to_read)
 
 
 def _normal(address: object) -> str | None:
-    """The address in a record, which earlier versions wrote as it was given."""
+    """The address in an earlier artifact, which was written as it was given."""
     with suppress(UsageError):
-        return Options(url=address).address if isinstance(address, str) else None
+        return address_of(Options(url=address)) if isinstance(address, str) else None
     return None
 
 
-def as_hooked(options: Options, previous: Document) -> Options:
-    """The options with what the on-run-end hook of the recorded dbt run was given."""
-    return replace(
-        options,
-        hook_run_date=options.hook_run_date or previous.args.get("hook_run_date"),
-        hook_partition=options.hook_partition or previous.args.get("hook_partition"),
+def plan_with_ledger(options: Options, inputs: Inputs, *, only_to_read: bool = False) -> tuple[Plan, Opened]:
+    """The plan, and the ledger it was made with. Raises UsageError.
+
+    A ledger that turns out to be damaged while it is read is set aside, and the plan made again with a new one.
+    """
+    opened = ledger_in(options, inputs.folder, only_to_read=only_to_read)
+    plan = _make_plan(options, inputs, opened.database)
+    if loss := plan.ledger.loss:
+        opened.database.close()
+        opened = _in_place_of(opened, loss, only_to_read=only_to_read)
+        plan = _make_plan(options, inputs, opened.database)
+    return plan, opened
+
+
+def _in_place_of(opened: Opened, loss: RecordError, *, only_to_read: bool) -> Opened:
+    if isinstance(loss, DamagedError) and opened.path:
+        location = Location(opened.path, is_named=False)
+        return replaced(location, lambda _database: None, loss, only_to_read=only_to_read)
+    return temporary(loss)
+
+
+def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
+    """Plan what the ledger does not tell to be done already."""
+    ledger, is_unclear = Ledger.find(database, address_of(options), tenant_of(options))
+    newest = inputs.runs[-1]
+    options = as_hooked(options, ledger, newest.invocation_id)
+    orders = orders_of(options)
+    made = plan(inputs.manifest, inputs.runs, orders, project_of(options).vars(), os.environ)
+    invocations = list(dict.fromkeys(run.invocation_id for run in inputs.runs))
+    items = made.items if options.force else ledger.without_confirmed(made.items, invocations)
+    freed = _freed(ledger, made.held, items, inputs, orders)
+    return Plan(
+        options=options,
+        ledger=ledger,
+        items=LazyCollection(lambda: chain(items, freed)) if freed else items,
+        held=made.held,
+        invocations=invocations,
+        warnings=[*inputs.warnings, *_nothing(items, options), *_unclear(is_unclear)],
+        notes=[_let_go(freed)] if freed else [],
+        run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 
 
-def show_plan(options: Options, reporter: Reporter) -> int:
-    """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
-    options.check()
-    made = make_plan(options, inputs_of(options))
-    for warning in made.warnings:
-        reporter.warning(warning)
-    if options.output == "json":
-        print_document(made.document)
-    else:
-        for line in plan_lines(made.results, every=options.every):
-            echo(line)
-        for loss in made.losses:
-            reporter.warning(loss)
-    return int(any(result.status is Status.ERROR for result in made.results))
+def as_hooked(options: Options, ledger: Ledger, invocation_id: str | None) -> Options:
+    """The options with what the on-run-end hook of the same dbt run was given."""
+    hooked = ledger.hooked(invocation_id)
+    return replace(
+        options,
+        hook_run_date=options.hook_run_date or hooked.run_date,
+        hook_partition=options.hook_partition or hooked.partition,
+    )
 
 
-def print_document(document: Document) -> None:
-    """Print an artifact, and nothing else, to stdout. Raises RecordError when that cannot be written to."""
-    if sys.stdout is None:  # closed before the start
-        return
-    try:
-        sys.stdout.buffer.writelines(document.pieces())
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise RecordError(f"cannot be written ({error.strerror})", where="stdout") from None
+def _freed(
+    ledger: Ledger, holding: Sequence[Held], items: Collection[Item], inputs: Inputs, orders: Orders
+) -> list[Refresh]:
+    """What failed tests of earlier runs held back, nothing holds any longer, and this plan does not have anyway."""
+    held = ledger.held()
+    if not held:
+        return []
+    pairs = {(item.table_name, item.partition) for item in items if isinstance(item, Refresh)}
+    pairs |= {(each.table_name, each.partition) for group in holding for each in group.refreshes}
+    free = (each for group in released(held, inputs.manifest, inputs.runs, orders) for each in group.refreshes)
+    # The newest run that built a table and date stands for the older ones.
+    newest = {(refresh.table_name, refresh.partition): refresh for refresh in free}
+    return [refresh for pair, refresh in newest.items() if pair not in pairs]
 
 
-def _read(record: Record) -> tuple[Document | None, list[str]]:
-    try:
-        return record.read(), []
-    except RecordError as error:
-        return None, [f"{error}; nothing of it is remembered"]
+def _let_go(freed: Sequence[Refresh]) -> str:
+    nodes = ", ".join(dict.fromkeys(refresh.unique_id for refresh in freed))
+    return f"the tests that held back {nodes} let go: what an earlier dbt run built of it is refreshed now"
 
 
-def _nothing(results: Collection[Result], options: Options) -> Iterator[str]:
-    if not results:
+def _nothing(items: Collection[Item], options: Options) -> Iterator[str]:
+    if not items:
         yield NO_SETTINGS
-    elif all(result.message == NOT_SELECTED for result in results):
+    elif all(not isinstance(item, Refresh) and item.message == NOT_SELECTED for item in items):
         yield (f"no configured node matches --select {' '.join(options.models)}")
+
+
+def _unclear(is_unclear: bool) -> Iterator[str]:
+    if is_unclear:
+        yield (
+            "the ledger is of several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
+            "is refreshed already"
+        )

@@ -21,7 +21,6 @@ from msgspec import Raw, Struct
 
 from dbt_anymetrics.errors import ArtifactError, NodeError
 from dbt_anymetrics.files import open_regular
-from dbt_anymetrics.planning.misplaced import misplaced
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -69,8 +68,6 @@ class Node(Struct, gc=False, kw_only=True):
     columns: Raw = _NULL
     meta: Raw = _NULL
     unrendered_config: Raw = _NULL
-    misplaced: str | None = None
-    """Where a setting of ours stands that nobody looks for there, as `config: anymetrics_partition`."""
     depends_on: Raw = _NULL
     version: Any = None
     attached_node: str | None = None
@@ -95,10 +92,10 @@ class Node(Struct, gc=False, kw_only=True):
 
     def detach(self) -> None:
         """Take what is needed out of the bytes of the whole manifest, which would stay in memory with it."""
+        # To look for a few letters is much faster than to decode, and most nodes have none of them.
+        self.columns = self._kept(self.columns, b"anymetrics")
+        self.unrendered_config = self._kept(self.unrendered_config, b"etric")
         if self.resource_type in REFRESHABLE:
-            # To look for a few letters is much faster than to decode, and most nodes have none of them.
-            if b"anymetrics" in bytes(self.columns) or b"etric" in bytes(self.unrendered_config):
-                self.misplaced = misplaced(self.unrendered_config, self.columns)
             self.meta = self.meta.copy()
             if self.config:
                 self.config.meta = self.config.meta.copy()
@@ -108,7 +105,10 @@ class Node(Struct, gc=False, kw_only=True):
             self.meta = _NULL
             if self.config:
                 self.config.meta = _NULL
-        self.columns = self.unrendered_config = _NULL
+
+    def _kept(self, part: Raw, letters: bytes) -> Raw:
+        """A part of a node with a table, if it has these letters."""
+        return part.copy() if self.resource_type in REFRESHABLE and letters in bytes(part) else _NULL
 
     def read_meta(self) -> object:
         """`config.meta`, or the node's own `meta` where the config has none. Raises NodeError."""

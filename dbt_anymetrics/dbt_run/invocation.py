@@ -1,21 +1,15 @@
-"""What one dbt invocation built, and the date it counts as."""
+"""What one dbt invocation built and tested."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
-from msgspec import Struct
-
-from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, NodeResult, RunResults, as_utc, in_zone
-from dbt_anymetrics.errors import ArtifactError, UsageError
-from dbt_anymetrics.planning.partition import days, parse_date
-from dbt_anymetrics.text import shown
+from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, NodeResult, RunResults, as_utc
+from dbt_anymetrics.errors import ArtifactError
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
-
-RUN_DATE_VARIABLE = "DBT_ENV_CUSTOM_ENV_ANYMETRICS_RUN_DATE"
 
 PARTIAL = "partial success"
 
@@ -23,16 +17,10 @@ NOT_IN_RUN = "not part of this run"
 
 _FAILED_TEST = frozenset({"fail", "error"})
 
+_PASSED_TEST = frozenset({"pass", "success", "warn"})
 
-class RunDate(Struct, frozen=True):
-    """The date that a run counts as, and where it comes from."""
-
-    day: date
-    source: str
-
-    def __str__(self) -> str:
-        """As `2024-07-18 (the day the run started, in UTC)`."""
-        return f"{self.day} ({self.source})"
+_TESTING_COMMANDS = frozenset({"build", "test", "retry"})
+"""Others, such as `compile`, report a test as a success without running it."""
 
 
 class Run:
@@ -90,6 +78,12 @@ class Run:
             return "dbt ran with --sample, which builds tables with a part of their rows"
         return None
 
+    @property
+    def tested(self) -> bool:
+        """Whether the tests in this run were run, on the rows of real tables."""
+        args = self.results.args
+        return (args.which or args.command) in _TESTING_COMMANDS and not (args.empty or args.sample)
+
     def untouched(self, unique_id: str) -> str | None:
         """Why this run had nothing to do with a node, or None when it had."""
         return self.nothing_built or (None if unique_id in self.by_id else NOT_IN_RUN)
@@ -105,95 +99,45 @@ class Run:
             return "dbt did not say which of its batches were built"
         return None
 
-    def batches(self, unique_id: str, node: Node) -> list[date] | None:
-        """The dates of the microbatch batches that were built, or None where none are known.
+    def batches(self, unique_id: str, node: Node) -> list[date]:
+        """The dates of the microbatch batches that were built, as far as dbt records them.
 
-        A batch counts as the date it starts at, UTC; month and year batches as their first day. Where dbt records no
-        batches, as dbt 2.0, they are those of the range that it was given on its command line.
+        A batch counts as the date it starts at, UTC; month and year batches as their first day.
         """
-        starts = {as_utc(start).date() for start, _ in _built_batches(self.by_id[unique_id])}
-        if not starts and node.is_microbatch:
-            starts = set(self._event_times())
-        if not starts:
-            return None
-        size = node.config.batch_size if node.config else None
-        if size in ("month", "year"):
-            starts = {start.replace(day=1, month=1 if size == "year" else start.month) for start in starts}
-        return sorted(starts)
-
-    def _event_times(self) -> Sequence[date]:
-        """Every day from `--event-time-start` to `--event-time-end`, which is not included. Raises UsageError."""
-        args = self.results.args
-        if not (args.event_time_start and args.event_time_end):
-            return []
-        start, end = (_event_time(text) for text in (args.event_time_start, args.event_time_end))
-        return days(start.date(), (end - timedelta(microseconds=1)).date())
+        return as_batches((as_utc(start).date() for start, _ in _built_batches(self.by_id[unique_id])), node)
 
     def full_refresh(self, node: Node) -> bool:
         """Whether the node was built from nothing: its own `full_refresh` config wins over the flag, as in dbt."""
         own = node.config.full_refresh if node.config else None
         return bool(self.results.args.full_refresh if own is None else own)
 
-    def date(self, given: str | None, hooked: str | None, zone: str) -> RunDate:
-        """The run's own date: as given, as the hook says, as dbt's environment recorded, else of the run's start.
 
-        Raises UsageError for a text that is no date, and for an unknown time zone.
-        """
-        recorded = self.results.metadata.env
-        for where, text in (
-            ("--run-date / ANYMETRICS_RUN_DATE", given),
-            ("run_date of the on-run-end hook", hooked),
-            (RUN_DATE_VARIABLE, recorded.get("ANYMETRICS_RUN_DATE") or recorded.get(RUN_DATE_VARIABLE)),
-        ):
-            if text or text == given == "":
-                return RunDate(_parse_run_date(text, where), where)
-        return RunDate(in_zone(self.started_at, time_zone(zone)).date(), f"the day the run started, in {zone}")
-
-
-def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, str]:
-    """For each node with a failed test of severity error: the name of one such test.
+def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, list[str]]:
+    """For each node with failed tests of severity error: the tests, by unique_id.
 
     Of several runs, in the order of their time, the last outcome of each test counts: a retry that passes clears it.
     """
     outcomes = {result.unique_id: result.status for run in runs for result in run.results.results}
-    failed: dict[str, str] = {}
+    failed: dict[str, list[str]] = {}
     for unique_id, status in outcomes.items():
         if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)) and test.resource_type == "test":
-            failed.update(dict.fromkeys(test.tested_nodes(), test.name))
+            for tested in test.tested_nodes():
+                failed.setdefault(tested, []).append(unique_id)
     return failed
 
 
-def time_zone(name: str) -> tzinfo:
-    """The zone of an IANA name. Raises UsageError."""
-    if name.upper() == "UTC":
-        return timezone.utc
-    from zoneinfo import ZoneInfo  # only needed away from UTC
-
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        raise UsageError(
-            f"{name!r} is not a time zone this machine knows",
-            where="--timezone / ANYMETRICS_TIMEZONE",
-            hint="Give an IANA name such as Asia/Shanghai; where the system has none, 'pip install tzdata'",
-        ) from None
+def passed_tests(runs: Sequence[Run]) -> set[str]:
+    """The tests that passed, or only warned, the last time that one of these runs ran them on real rows."""
+    outcomes = {result.unique_id: result.status for run in runs if run.tested for result in run.results.results}
+    return {unique_id for unique_id, status in outcomes.items() if status in _PASSED_TEST}
 
 
-def _parse_run_date(text: str, where: str) -> date:
-    try:
-        return parse_date(text)
-    except UsageError as error:
-        raise UsageError(error.what, where=where, hint="Give one date, yyyy-MM-dd") from None
-
-
-def _event_time(value: object) -> datetime:
-    """The moment that an option of dbt's gives: a date, or a date and time, in UTC. Raises UsageError."""
-    text = str(value).strip().removesuffix("Z")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{shown(value)} is not a time", where="--event-time-start / --event-time-end") from None
-    return as_utc(moment)
+def as_batches(starts: Iterable[date], node: Node) -> list[date]:
+    """The dates that batches count as, whose first days these are: month and year batches count as their first day."""
+    size = node.config.batch_size if node.config else None
+    if size in ("month", "year"):
+        starts = (start.replace(day=1, month=1 if size == "year" else start.month) for start in starts)
+    return sorted(set(starts))
 
 
 def spelled(command: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ import msgspec
 from dbt.flags import get_flags
 from msgspec import Struct
 
+from dbt_anymetrics.commands.prepare import inputs_of, plan_with_ledger, project_of
 from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
@@ -97,10 +98,10 @@ def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -
     request = Request(on_error="warn")
     try:
         request = _request(text)
-        if flags.WHICH not in BUILDING_COMMANDS:
+        options = _options(request, flags)
+        if flags.WHICH not in BUILDING_COMMANDS and not _lets_go(options, invocation_id, flags):
             reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
             return False
-        options = _options(request, flags)
         _check_artifacts(options, invocation_id, flags)
         exit_code = refresh(options, reporter).exit_code
     except AnyMetricsError as error:
@@ -134,11 +135,22 @@ def _options(request: Request, flags: Any) -> Options:
     )
 
 
+def _lets_go(options: Options, invocation_id: str, flags: Any) -> bool:
+    """Whether this is `dbt test`, and a test that passes now lets go what an earlier run built."""
+    if flags.WHICH == "test":
+        with suppress(AnyMetricsError):
+            _check_artifacts(options, invocation_id, flags)
+            plan, opened = plan_with_ledger(options, inputs_of(options), only_to_read=True)
+            with closing(opened.database):
+                return not plan.is_idle
+    return False
+
+
 def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:
     """Make sure that the run results on disk are those of this very command."""
     if not flags.WRITE_JSON:
         raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")
-    path = options.project().target / RUN_RESULTS
+    path = project_of(options).target / RUN_RESULTS
     if read_run_results(path).metadata.invocation_id != invocation_id:
         raise UsageError("is of an earlier dbt run: this one wrote none", where=str(path))
 

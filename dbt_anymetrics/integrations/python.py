@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbt_anymetrics.commands.prepare import reporter_for
 from dbt_anymetrics.commands.refresh import refresh as run
-from dbt_anymetrics.ledger.record import Document
+from dbt_anymetrics.ledger.artifact import Document
 from dbt_anymetrics.parameters import from_environment
 from dbt_anymetrics.result import Counts
 
@@ -38,6 +39,7 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     timezone: str | None = None,
     vars: Mapping[str, Any] | None = None,  # noqa: A002 (dbt's name)
     models: Sequence[str] = (),
+    state: StrPath | None = None,
     force: bool = False,
     threads: int | None = None,
     fail_fast: bool = False,
@@ -52,7 +54,7 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
 
     A refresh that fails raises nothing: see `exit_code`, `counts` and `document.results` of what is returned. Raises
     ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
-    sent then. Raises RecordError when the results artifact is gone, or another command's, before it is read again.
+    sent then. Raises RecordError when the ledger cannot be read again at the end.
     """
     options = from_environment(
         command="python",
@@ -66,13 +68,17 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         timezone=timezone,
         vars=vars,
         models=models,
+        state=_text(state),
         force=force,
         threads=threads,
         fail_fast=fail_fast,
         quiet=quiet,
     )
-    ending = run(options, reporter_for(options))
-    return Outcome(ending.read(), ending.counts, ending.exit_code)
+    written: list[Document] = []
+    ending = run(
+        options, reporter_for(options), lambda shown: written.append(replace(shown, results=list(shown.results)))
+    )
+    return Outcome(written[0], ending.counts, ending.exit_code)
 
 
 def _text(path: StrPath | None) -> str | None:

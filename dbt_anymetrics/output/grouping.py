@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dbt_anymetrics.planning.plan import WRONG_SETTINGS
-from dbt_anymetrics.result import Result, Status
+from dbt_anymetrics.result import WRONG_SETTINGS, Item, Result, Status
 from dbt_anymetrics.text import one_line
 
 MANY = 5
@@ -55,7 +54,7 @@ def grouped(results: Iterable[Result]) -> Iterator[Group]:
     yield from groups.values()
 
 
-def describe(result: Result) -> str:
+def describe(result: Item) -> str:
     """The table and date of a result, or the node where it has none."""
     if result.table_name and result.partition:
         return one_line(f"{result.table_name} {result.partition}", 300)

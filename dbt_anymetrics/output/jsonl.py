@@ -11,7 +11,7 @@ import msgspec
 from dbt_anymetrics.output.grouping import describe, grouped
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
 from dbt_anymetrics.output.text import LABELS
-from dbt_anymetrics.result import Counts, Result, Status
+from dbt_anymetrics.result import Counts, Item, Result, Status
 from dbt_anymetrics.text import one_line
 
 
@@ -33,12 +33,13 @@ class JsonReporter:
         """Tell what went wrong beside the refreshes."""
         self._output.log(_event("Error", "error", text), "error")
 
-    def begin(self, results: Iterable[Result], opening: Opening | None) -> None:
+    def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
         """Tell what is wrong, what is skipped and why, what the run did not touch, and what will be sent."""
-        for result in results:
-            if result.status in (Status.SKIPPED, Status.ERROR):
-                self._result(result)
-        for group in grouped(result for result in results if result.status is Status.UNTOUCHED):
+        for item in items:
+            if isinstance(item, Result) and item.status is not Status.UNTOUCHED:
+                self._result(item)
+        untouched = (item for item in items if isinstance(item, Result) and item.status is Status.UNTOUCHED)
+        for group in grouped(untouched):
             text = f"{group.number} configured nodes not refreshed: {group.reason}"
             self._output.result(_event("Untouched", "info", text, nodes=group.number, reason=group.reason), "info")
         if opening:
@@ -64,7 +65,7 @@ class JsonReporter:
 
     def _result(self, result: Result, **more: Any) -> None:
         label, _ = LABELS[result.status]
-        level: Level = "error" if result.status in (Status.ERROR, Status.PLANNED) else "info"
+        level: Level = "error" if result.status in (Status.ERROR, Status.PENDING) else "info"
         text = f"{label} {describe(result)}" + (f": {result.message}" if result.message else "")
         self._output.result(_event("Refresh", level, text, result=result, **more), level)
 

@@ -10,22 +10,26 @@ import click
 
 from dbt_anymetrics.output.grouping import Group, describe, grouped
 from dbt_anymetrics.output.text import LABELS
-from dbt_anymetrics.result import Result, Status, count
+from dbt_anymetrics.result import Item, Refresh, Result, Status, count
 from dbt_anymetrics.text import one_line
 
 
-def plan_lines(results: Iterable[Result], *, every: bool = False) -> Iterator[str]:
+def plan_lines(items: Iterable[Item], *, every: bool = False) -> Iterator[str]:
     """A line for each table to refresh, then one for each reason not to, and the totals.
 
     Nodes that the run did not touch are counted; `every` lists these, and each node of a reason that many share.
     """
-    planned = (result for result in results if result.status is Status.PLANNED)
-    for (unique_id, table), group in groupby(planned, lambda result: (result.unique_id, result.table_name)):
-        yield _line("REFRESH", "green", f"{table} for {_dates(group)} ({one_line(unique_id, 300)})")
-    others = (result for result in results if result.status is not Status.PLANNED)
+    planned = (item for item in items if isinstance(item, Refresh))
+    for (unique_id, table), group in groupby(planned, lambda refresh: (refresh.unique_id, refresh.table_name)):
+        yield _line(
+            "REFRESH",
+            "green",
+            f"{table} for {date_ranges(refresh.partition for refresh in group)} ({one_line(unique_id, 300)})",
+        )
+    others = (item for item in items if isinstance(item, Result))
     for each in others if every else grouped(others):
         yield from _reason(each) if isinstance(each, Group) else [_single(each)]
-    counts = count(results)
+    counts = count(items)
     already = f", {counts.already} already refreshed" if counts.already else ""
     untouched = f", {counts.untouched} not touched" if counts.untouched else ""
     yield f"Plan: {counts.not_sent} to refresh, {counts.skip} skipped, {counts.error} wrong{already}{untouched}."
@@ -48,10 +52,10 @@ def _line(label: str, colour: str, text: str) -> str:
     return f"{click.style(label.ljust(7), fg=colour)} {one_line(text, 1000)}"
 
 
-def _dates(results: Iterable[Result]) -> str:
-    """The dates of results, runs of days written as ranges."""
+def date_ranges(days: Iterable[date]) -> str:
+    """Dates in their order, runs of days written as ranges."""
     ranges: list[tuple[date, date]] = []
-    for day in sorted(result.partition for result in results if result.partition):
+    for day in sorted(days):
         if ranges and day - ranges[-1][1] == timedelta(days=1):
             ranges[-1] = (ranges[-1][0], day)
         else:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from dbt_anymetrics.output.progress import Progress
-from dbt_anymetrics.result import Counts, Result
+from dbt_anymetrics.result import Counts, Item, Refresh, Result
 
 Level = Literal["info", "warn", "error"]
 
@@ -32,7 +32,7 @@ class Opening(Struct, frozen=True, kw_only=True):
 class Retry(Struct, frozen=True, kw_only=True):
     """A refresh that did not succeed and will be tried again after `wait` seconds; `attempt` counts from 1."""
 
-    refresh: Result
+    refresh: Refresh
     message: str
     attempt: int
     wait: float
@@ -66,7 +66,7 @@ class Reporter(Protocol):
     def error(self, text: str) -> None:
         """Tell what went wrong beside the refreshes."""
 
-    def begin(self, results: Iterable[Result], opening: Opening | None) -> None:
+    def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
         """Tell what is not sent and why, and what will be sent; `opening` is None when nothing is sent."""
 
     def retry(self, retry: Retry) -> None:

@@ -10,7 +10,7 @@ import click
 from dbt_anymetrics.output.grouping import Group, describe, grouped
 from dbt_anymetrics.output.progress import Progress, is_long
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
-from dbt_anymetrics.result import Counts, Result, Status
+from dbt_anymetrics.result import Counts, Item, Result, Status
 from dbt_anymetrics.text import one_line
 
 _WIDTH = 80
@@ -23,7 +23,8 @@ LABELS = {
     Status.SUCCESS: ("OK", "green"),
     Status.ERROR: ("ERROR", "red"),
     Status.SKIPPED: ("SKIP", "yellow"),
-    Status.PLANNED: ("NOT SENT", "yellow"),
+    Status.PLANNED: ("PLANNED", "cyan"),
+    Status.PENDING: ("NOT SENT", "yellow"),
     Status.UNTOUCHED: ("-", "yellow"),
 }
 
@@ -53,10 +54,10 @@ class TextReporter:
         """Tell what went wrong beside the refreshes."""
         self._output.log(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}", "error")
 
-    def begin(self, results: Iterable[Result], opening: Opening | None) -> None:
+    def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
         """Tell what is wrong, what is skipped and why, what the run did not touch, and what will be sent."""
         self._start()
-        for group in grouped(result for result in results if result.status is not Status.PLANNED):
+        for group in grouped(item for item in items if isinstance(item, Result)):
             self._group(group)
         if opening:
             self._output.result(one_line(str(opening), 1000), "info")
@@ -73,9 +74,11 @@ class TextReporter:
 
     def outcome(self, number: int, total: int, result: Result) -> None:
         """Tell of one refresh, unless it is one of many that succeed, and how far the work has come."""
-        ok = result.status is Status.SUCCESS
+        ok = result.status is not Status.ERROR
         self._progress.count(number, total, ok=ok)
-        if not (ok and is_long(total)):
+        if result.is_done_before:
+            self._already = _way(result)
+        elif not (ok and is_long(total)):
             self._refresh(number, total, result)
         if is_long(total):
             self._output.progress(self._progress)
@@ -91,14 +94,14 @@ class TextReporter:
         """Tell the counts."""
         for reason, number in self._unsent.items():
             told = f"{number} refresh{'es' if number > 1 else ''}: {one_line(reason, 1000)}"
-            self._output.result(f"{_label(Status.PLANNED)} {told}", "error")
+            self._output.result(f"{_label(Status.PENDING)} {told}", "error")
         already = f", {self._already}: {counts.already}" if counts.already else ""
         self._output.result(f"AnyMetrics: Done. {counts}{already}", "info" if counts.all_well else "error")
 
     def _group(self, group: Group) -> None:
         reason = one_line(group.reason or "", 1000)
         if group.first[0].is_done_before:
-            self._already = reason.partition(";")[0]
+            self._already = _way(group.first[0])
         elif group.status is Status.UNTOUCHED and not group.is_wrong:
             self._output.result(f"{_nodes(group.number)} not refreshed: {reason}", "info")
         elif group.is_large:
@@ -126,6 +129,11 @@ class TextReporter:
         self._output.result(f"{label} {describe(result)}{reason}", _level(result.status), result)
 
 
+def _way(result: Result) -> str:
+    """By what it was already refreshed."""
+    return one_line(result.message or "", 1000).partition(";")[0]
+
+
 def _label(status: Status) -> str:
     label, colour = LABELS[status]
     return click.style(label, fg=colour)
@@ -136,7 +144,7 @@ def _nodes(number: int) -> str:
 
 
 def _level(status: Status) -> Level:
-    return "error" if status in (Status.ERROR, Status.PLANNED) else "info"
+    return "error" if status in (Status.ERROR, Status.PENDING) else "info"
 
 
 def _answer(result: Result) -> str:

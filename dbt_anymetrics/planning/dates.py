@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
-from dbt_anymetrics.dbt_run.artifacts import Node
-from dbt_anymetrics.dbt_run.invocation import Run
+from dbt_anymetrics.dbt_run.artifacts import Args, Node, as_utc
+from dbt_anymetrics.dbt_run.invocation import Run, as_batches
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning import partition
 from dbt_anymetrics.planning.meta import NodeSettings
+from dbt_anymetrics.planning.run_date import run_date
+from dbt_anymetrics.text import shown
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -39,7 +41,7 @@ class Dates:
         self._orders = orders
         self._project_vars = project_vars
         self._environment = environment
-        self._run_date = run.date(orders.run_date, orders.hook_run_date, orders.timezone).day
+        self._run_date = run_date(run, orders.run_date, orders.hook_run_date, orders.timezone).day
         self._ordered = self._order()
 
     def of(self, unique_id: str, node: Node, settings: NodeSettings) -> Sequence[date]:
@@ -50,7 +52,7 @@ class Dates:
         """
         if self._ordered:
             return self._ordered
-        if batches := self._run.batches(unique_id, node):
+        if batches := self._run.batches(unique_id, node) or self._event_times(node):
             return batches
         if settings.full_refresh_from and self._run.full_refresh(node):
             return _naming("anymetrics.full_refresh_from", lambda: self._since(settings.full_refresh_from, node))
@@ -58,6 +60,10 @@ class Dates:
             _check_batches(node, self._run)
             return [self._run_date]
         return _naming("anymetrics.partition", lambda: self._resolve(settings.partition, node.package_name))
+
+    def _event_times(self, node: Node) -> Sequence[date]:
+        """The batches of the range that dbt was given on its command line: dbt 2.0 records no batches."""
+        return as_batches(event_times(self._run.results.args), node) if node.is_microbatch else []
 
     def _order(self) -> Sequence[date] | None:
         if self._orders.partition is None:
@@ -91,6 +97,24 @@ class Dates:
         scoped = self._project_vars.get(package)
         maps = (self._orders.vars, self._run.vars, scoped if isinstance(scoped, dict) else {}, self._project_vars)
         return ChainMap(*({**each} for each in maps))
+
+
+def event_times(args: Args) -> Sequence[date]:
+    """Every day from `--event-time-start` to `--event-time-end`, which is not included. Raises UsageError."""
+    if not (args.event_time_start and args.event_time_end):
+        return []
+    start, end = (_event_time(text) for text in (args.event_time_start, args.event_time_end))
+    return partition.days(start.date(), (end - timedelta(microseconds=1)).date())
+
+
+def _event_time(value: object) -> datetime:
+    """The moment that an option of dbt's gives: a date, or a date and time, in UTC. Raises UsageError."""
+    text = str(value).strip().removesuffix("Z")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{shown(value)} is not a time", where="--event-time-start / --event-time-end") from None
+    return as_utc(moment)
 
 
 def _check_batches(node: Node, run: Run) -> None:

@@ -11,17 +11,15 @@ from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node
 from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning.dates import Dates, Orders
 from dbt_anymetrics.planning.meta import NodeSettings, not_read_at, read_settings
+from dbt_anymetrics.planning.misplaced import misplaced
 from dbt_anymetrics.planning.table_name import node_table_name
-from dbt_anymetrics.result import Result, Results, Status
-
-WRONG_SETTINGS = "; its settings are wrong: "
+from dbt_anymetrics.result import WRONG_SETTINGS, Item, LazyCollection, Refresh, Result, Status
 
 NOT_SELECTED = "not selected by --select"
 
@@ -34,18 +32,31 @@ class Refreshes(Struct, frozen=True):
     days: Sequence[date]
     invocation_id: str | None
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[Refresh]:
         for day in self.days:
-            yield Result(
+            yield Refresh(
                 unique_id=self.unique_id,
                 table_name=self.table_name,
                 partition=day,
-                status=Status.PLANNED,
                 invocation_id=self.invocation_id,
             )
 
 
-Group = Refreshes | list[Result]
+class Held(Struct, frozen=True):
+    """Refreshes that wait until the failed tests of their node pass; the tests are named by unique_id."""
+
+    refreshes: Refreshes
+    tests: Sequence[str]
+
+
+class Planned(Struct, frozen=True):
+    """What becomes of each configured node, and the refreshes that failed tests hold back."""
+
+    items: LazyCollection[Item]
+    held: Sequence[Held]
+
+
+Group = Refreshes | list[Item]
 
 
 def plan(
@@ -54,8 +65,8 @@ def plan(
     orders: Orders,
     project_vars: Mapping[str, Any] = MappingProxyType({}),
     environment: Mapping[str, str] = MappingProxyType({}),
-) -> Results:
-    """Every configured node as refreshes (`planned`, one for each date), as `skipped` with its reason, or as `error`.
+) -> Planned:
+    """Every configured node as refreshes (one for each date), as `skipped` with its reason, or as `error`.
 
     `runs` are in the order of their time. Templates find their vars in the orders, then in the run's own command line,
     then in `project_vars` (`vars:` of dbt_project.yml), and environment variables in `environment`.
@@ -65,7 +76,7 @@ def plan(
     dates = [Dates(run, orders, project_vars, environment) for run in runs]
     planner = _Planner(manifest, list(zip(runs, dates, strict=True)), orders)
     groups = _deduplicated([group for unique_id in _order(manifest, runs) for group in planner.node(unique_id)])
-    return Results(lambda: chain.from_iterable(groups))
+    return Planned(LazyCollection(lambda: chain.from_iterable(groups)), planner.held)
 
 
 def _order(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
@@ -84,6 +95,7 @@ class _Planner:
         self._orders = orders
         self._failed_tests = failed_tests([run for run, _ in runs], manifest)
         self._newest = runs[-1][0].invocation_id if runs else None
+        self.held: list[Held] = []
 
     def node(self, unique_id: str) -> Sequence[Group]:
         """What becomes of one node: its refreshes in each run, or why there are none. Nothing without settings."""
@@ -92,20 +104,28 @@ class _Planner:
             return []
         untouched = self._untouched(unique_id, node)
         try:
-            if node.misplaced:
-                raise not_read_at(node.misplaced)
+            if place := misplaced(node.unrendered_config, node.columns):
+                raise not_read_at(place)
             settings = read_settings(node.read_meta())
-            if settings is None:
-                return []
-            if untouched:
+            if settings and untouched:
                 return self._one(unique_id, Status.UNTOUCHED, untouched)
-            if reason := self._skip_reason(unique_id, node, settings):
-                return self._one(unique_id, Status.SKIPPED, reason)
-            return self._refreshes(unique_id, node, settings)
+            return self._configured(unique_id, node, settings) if settings else []
         except (NodeError, UsageError) as error:
             return self._wrong(unique_id, untouched, str(error))
 
-    def _wrong(self, unique_id: str, untouched: str | None, mistake: str) -> list[Group]:
+    def _configured(self, unique_id: str, node: Node, settings: NodeSettings) -> Sequence[Group]:
+        if reason := self._skip_reason(unique_id, node, settings):
+            return self._one(unique_id, Status.SKIPPED, reason)
+        refreshes = self._refreshes(unique_id, node, settings)
+        tests = self._failed_tests.get(unique_id) if settings.on_test_failure == "skip" else None
+        if not tests:
+            return refreshes
+        self.held += [Held(each, tests) for each in refreshes]
+        reason = f"its test {self._manifest.nodes[tests[0]].name} failed"
+        hint = "Set anymetrics.on_test_failure: refresh to refresh it anyway"
+        return self._one(unique_id, Status.SKIPPED, f"{reason}. {hint}")
+
+    def _wrong(self, unique_id: str, untouched: str | None, mistake: str) -> Sequence[Group]:
         """Tell a mistake; in a node that this run did not build, it cannot fail the run."""
         if untouched:
             return self._one(unique_id, Status.UNTOUCHED, f"{untouched}{WRONG_SETTINGS}{mistake}")
@@ -124,18 +144,12 @@ class _Planner:
 
     def _untouched(self, unique_id: str, node: Node) -> str | None:
         """Why neither the run nor this command has anything to do with a node, or None when both have."""
-        if reason := self._unselected(unique_id, node):
-            return reason
+        if not is_selected(self._orders.models, unique_id, node):
+            return NOT_SELECTED
         if node.materialized == "ephemeral":
             return "an ephemeral model has no table"
         reasons = [run.untouched(unique_id) for run, _ in self._runs]
         return _chosen(reasons) if all(reasons) else None
-
-    def _unselected(self, unique_id: str, node: Node) -> str | None:
-        globs = self._orders.models
-        names = (node.name, f"{node.name}.v{node.version}", unique_id)
-        selected = not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)
-        return None if selected else NOT_SELECTED
 
     def _not_built(self, unique_id: str) -> str | None:
         """Why none of the runs built a node, or None when one did."""
@@ -147,15 +161,16 @@ class _Planner:
             return "switched off by anymetrics.enabled: false"
         if node.materialized == "view" and not settings.enabled:
             return "a view has no data of its own. Set anymetrics.enabled: true to refresh it anyway"
-        if idle := self._not_built(unique_id):
-            return idle
-        test = self._failed_tests.get(unique_id)
-        if test and settings.on_test_failure == "skip":
-            return f"its test {test} failed. Set anymetrics.on_test_failure: refresh to refresh it anyway"
-        return None
+        return self._not_built(unique_id)
 
-    def _one(self, unique_id: str, status: Status, message: str) -> list[Group]:
+    def _one(self, unique_id: str, status: Status, message: str) -> Sequence[Group]:
         return [[Result(unique_id=unique_id, status=status, message=message, invocation_id=self._newest)]]
+
+
+def is_selected(globs: Sequence[str], unique_id: str, node: Node) -> bool:
+    """Whether one of the globs of --select matches a node's name, or there are none."""
+    names = (node.name, f"{node.name}.v{node.version}", unique_id)
+    return not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 
 def _chosen(reasons: Sequence[str | None]) -> str | None:
@@ -169,22 +184,21 @@ def _deduplicated(groups: Sequence[Group]) -> list[Group]:
     Only where a table has two groups, for it has two nodes or was built in two runs, can a date be there twice at all.
     """
     tables = Counter(group.table_name for group in groups if isinstance(group, Refreshes))
-    chosen: dict[tuple[str, date], tuple[list[Result], int]] = {}
+    chosen: dict[tuple[str, date], tuple[list[Item], int]] = {}
     return [
         _once(group, chosen) if isinstance(group, Refreshes) and tables[group.table_name] > 1 else group
         for group in groups
     ]
 
 
-def _once(group: Refreshes, chosen: dict[tuple[str, date], tuple[list[Result], int]]) -> list[Result]:
-    kept: list[Result] = []
-    for result, day in zip(group, group.days, strict=True):
-        place, at = chosen.setdefault((group.table_name, day), (kept, len(kept)))
+def _once(group: Refreshes, chosen: dict[tuple[str, date], tuple[list[Item], int]]) -> list[Item]:
+    kept: list[Item] = []
+    for refresh in group:
+        place, at = chosen.setdefault((group.table_name, refresh.partition), (kept, len(kept)))
         if place is kept and at == len(kept):
-            kept.append(result)
-        elif place[at].unique_id == result.unique_id:
-            place[at] = result
+            kept.append(refresh)
+        elif place[at].unique_id == refresh.unique_id:
+            place[at] = refresh
         else:
-            reason = f"the same table and date as {place[at].unique_id}"
-            kept.append(replace(result, status=Status.SKIPPED, message=reason))
+            kept.append(refresh.result(Status.SKIPPED, f"the same table and date as {place[at].unique_id}"))
     return kept

@@ -2,73 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from enum import Enum
 from queue import Empty, SimpleQueue
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from dbt_anymetrics.output.reporter import Retry
-from dbt_anymetrics.result import Result, Status, Timing
+from dbt_anymetrics.result import Refresh, Result, Status, Timing
+from dbt_anymetrics.sending.queue import Queue, Taken
+from dbt_anymetrics.sending.retrying import Backoff, Circuit, RetryBudget
 from dbt_anymetrics.server.answer import Answer
 
 Trigger = Callable[[str, date], Answer]
-
-
-class Backoff(Struct, frozen=True, kw_only=True):
-    """How often and how patiently a refresh is tried; seconds."""
-
-    attempts: int = 5
-    wait_initial: float = 0.5
-    wait_max: float = 8.0
-    retry_after_max: float = 60.0
-
-    def wait(self, attempt: int, retry_after: float | None) -> float | None:
-        """Seconds to wait after a failed attempt (1 for the first), or None to give up.
-
-        The wait doubles each time, with jitter so that threads do not return together; the server's Retry-After
-        overrides it, and one that is too long is a reason to give up.
-        """
-        if attempt >= self.attempts:
-            return None
-        if retry_after is not None:
-            return retry_after if retry_after <= self.retry_after_max else None
-        longest = min(self.wait_max, self.wait_initial * 2.0 ** (attempt - 1))
-        return random.uniform(longest / 2, longest)  # noqa: S311 (jitter is no secret)
-
-
-class RetryBudget:
-    """How many retries all refreshes of a run may make together: a server that is down is not asked for hours."""
-
-    def __init__(self, refreshes: int) -> None:
-        self._left = max(20, refreshes // 5)
-        self._lock = threading.Lock()
-
-    def spend(self) -> bool:
-        """Take one retry, if there is one left."""
-        with self._lock:
-            self._left -= 1
-            return self._left >= 0
-
-
-class Circuit:
-    """Opens when many refreshes in a row did not reach AnyMetrics: the rest would not either."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._failures = 0
-        self._lock = threading.Lock()
-
-    def note(self, answer: Answer) -> bool:
-        """Count the final answer of a refresh; true when the circuit is open from now on."""
-        with self._lock:
-            self._failures = 0 if answer.from_anymetrics else self._failures + 1
-            return self._failures >= self._limit
 
 
 class _Signal(Enum):
@@ -79,37 +26,47 @@ class _Signal(Enum):
     ABANDONED = "nobody waits any longer"
 
 
-class Delivery:
-    """Refreshes to send. Iterate over it for each result as it comes; those never started do not come.
+_POLL = 0.5
+"""Seconds after which is looked again whether another command has sent what this one waits for."""
 
-    `stop` ends it early: what is under way still comes, no more is started. `abandon` does not wait for that either.
-    `given_up` says why it ended by itself, if it did.
+_Done = tuple[Refresh, Result | None]
+"""A refresh and what came of it; None when another command sent it meanwhile."""
+
+
+class Delivery:
+    """Refreshes to send. Iterate over it for each one as it ends; those never started do not come.
+
+    With each comes its result, or None when another command has sent it for the same dbt run meanwhile. `stop` ends it
+    early: what is under way still comes, no more is started. `abandon` does not wait for that either. `given_up` says
+    why it ended by itself, if it did.
     """
 
     def __init__(
         self,
-        planned: Collection[Result],
+        queue: Queue,
+        total: int,
         trigger: Trigger,
         *,
         threads: int,
         backoff: Backoff,
         fail_fast: bool = False,
         on_retry: Callable[[Retry], None],
+        on_wait: Callable[[], None],
     ) -> None:
         self.given_up: str | None = None
-        self.total = len(planned)
-        self._waiting = iter(planned)
-        self._under_way: dict[int, Result] = {}
+        self._queue = queue
+        self._under_way: dict[int, Refresh] = {}
         self._lock = threading.Lock()
         self._trigger = trigger
         self._stop = threading.Event()
         self._backoff = backoff
         self._fail_fast = fail_fast
         self._on_retry = on_retry
-        self._budget = RetryBudget(self.total)
+        self._on_wait = on_wait
+        self._budget = RetryBudget(total)
         self._circuit = Circuit(max(10, 2 * threads))
-        self._done: SimpleQueue[tuple[Result, Result] | Retry | _Signal] = SimpleQueue()
-        self._workers = min(threads, self.total)
+        self._done: SimpleQueue[_Done | Retry | _Signal] = SimpleQueue()
+        self._workers = min(threads, total)
         # Answers are not to come faster than they are recorded: a kill would lose those that wait, and memory grow.
         self._room = threading.Semaphore(2 * threads)
 
@@ -121,7 +78,7 @@ class Delivery:
         """Wait for no more answers. May be called from a signal handler."""
         self._done.put(_Signal.ABANDONED)
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[_Done]:
         try:
             running = self._start()
             while running and (done := self._next()) is not _Signal.ABANDONED:
@@ -154,55 +111,64 @@ class Delivery:
         """After the end: what was planned and has no result, those under way first, with the reason."""
         reason = self.given_up or "interrupted"
         with self._lock:
-            for planned in self._under_way.values():
-                yield replace(planned, message=f"{reason} before the answer came; AnyMetrics may have refreshed it")
-            for planned in self._waiting:
-                yield replace(planned, message=f"not sent: {reason}")
+            for refresh in self._under_way.values():
+                message = f"{reason} before the answer came; AnyMetrics may have refreshed it"
+                yield refresh.result(Status.PENDING, message, perhaps_sent=True)
+            for refresh in self._queue.rest():
+                yield refresh.result(Status.PENDING, f"not sent: {reason}")
 
-    def _settled(self, planned: Result, result: Result) -> Result:
+    def _settled(self, refresh: Refresh, result: Result | None) -> _Done:
         with self._lock:
-            del self._under_way[id(planned)]
+            del self._under_way[id(refresh)]
         self._room.release()
-        return result
+        return refresh, result
 
-    def _next(self) -> tuple[Result, Result] | Retry | _Signal:
+    def _next(self) -> _Done | Retry | _Signal:
         while True:
             with suppress(Empty):
                 # Without a time limit, Windows would not see Ctrl-C while waiting here.
                 return self._done.get(timeout=1)
+            self._on_wait()
 
     def _work(self) -> None:
         try:
-            while self._room.acquire() and not self._stop.is_set() and (planned := self._take()):
-                self._done.put((planned, self._send(planned)))
+            while self._room.acquire() and not self._stop.is_set():
+                taken = self._take()
+                if taken is Taken.NOTHING:
+                    break
+                if taken is Taken.LATER:
+                    self._room.release()
+                    self._stop.wait(_POLL)
+                else:
+                    refresh, is_done = taken
+                    self._done.put((refresh, None if is_done else self._send(refresh)))
         finally:
             self._done.put(_Signal.ENDED)
 
-    def _take(self) -> Result | None:
+    def _take(self) -> tuple[Refresh, bool] | Taken:
         with self._lock:
-            planned = next(self._waiting, None)
-            if planned:
-                self._under_way[id(planned)] = planned
-            return planned
+            taken = self._queue.take()
+            if not isinstance(taken, Taken):
+                self._under_way[id(taken[0])] = taken[0]
+            return taken
 
-    def _send(self, planned: Result) -> Result:
+    def _send(self, refresh: Refresh) -> Result:
         started = _now()
         attempts = 0
         while True:
             attempts += 1
-            answer = self._call(planned)
+            answer = self._call(refresh)
             wait = self._wait(attempts, answer)
             if wait is None:
                 break
             # It is told from the thread that reads the queue, as everything is: the output has one writer.
-            self._done.put(Retry(refresh=planned, message=answer.message or "", attempt=attempts, wait=wait))
+            self._done.put(Retry(refresh=refresh, message=answer.message or "", attempt=attempts, wait=wait))
             if self._stop.wait(wait):
                 break
         self._give_up_after(answer)
-        return replace(
-            planned,
-            status=Status.SUCCESS if answer.ok else Status.ERROR,
-            message=answer.message,
+        return refresh.result(
+            Status.SUCCESS if answer.ok else Status.ERROR,
+            answer.message,
             http_status=answer.http_status,
             code=answer.code,
             trace_id=answer.trace_id,
@@ -210,9 +176,9 @@ class Delivery:
             timing=Timing(started, _now()),
         )
 
-    def _call(self, planned: Result) -> Answer:
+    def _call(self, refresh: Refresh) -> Answer:
         try:
-            return self._trigger(planned.table_name or "", planned.partition or date.min)
+            return self._trigger(refresh.table_name, refresh.partition)
         except Exception as error:  # noqa: BLE001 (one refresh that goes wrong in a way nobody thought of stays one)
             return Answer(message=f"unexpected {type(error).__name__}; please report it")
 

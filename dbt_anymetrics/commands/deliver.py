@@ -1,0 +1,144 @@
+"""What `refresh` and `retry` share: what is planned is sent, remembered in the ledger, and written to the artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from msgspec import Struct
+
+from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
+from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.artifact import Artifact, Document
+from dbt_anymetrics.ledger.database import DamagedError
+from dbt_anymetrics.ledger.opening import Opened, set_aside
+from dbt_anymetrics.ledger.recording import Command, Recording
+from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
+from dbt_anymetrics.output.reporter import Reporter
+from dbt_anymetrics.result import Counts, LazyCollection, Result, Status, count
+from dbt_anymetrics.sending.outcomes import Outcomes
+from dbt_anymetrics.sending.send import Caller, Delivering, send
+
+INTERRUPTED = 130
+
+
+class Ending(Struct, frozen=True):
+    """How a command ended: the counts of its own refreshes, and its exit code."""
+
+    counts: Counts
+    exit_code: int
+
+
+Show = Callable[[Document], None]
+"""What is done with the artifact besides writing it; its results are read from the ledger, which is open only then."""
+
+
+def show_nothing(_written: Document) -> None:
+    """Leave it at the file."""
+
+
+def switched_off(options: Options, reporter: Reporter, show: Show) -> Ending | None:
+    """The end of a command that the kill switch forbids, if it does. Raises UsageError for a switch of another word."""
+    if is_enabled():
+        return None
+    reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
+    return unsent(document(options, [], None), reporter, show)
+
+
+def unsent(written: Document, reporter: Reporter, show: Show) -> Ending:
+    """The end of a command that had nothing to do, and leaves ledger and artifact as they are."""
+    counts = count(written.results)
+    if written.results:
+        reporter.begin(written.results, None)
+        reporter.end(counts)
+    show(written)
+    return Ending(counts, 0)
+
+
+def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: Show) -> Ending:
+    """Send the plan, and write the artifact into the folder. Raises UsageError when the connection is not complete."""
+    options, planned = plan.options, plan.planned
+    connection = connection_of(options) if planned else None
+    if connection and connection.is_exposed:
+        reporter.warning(f"the credentials travel unencrypted to {connection.url}; use https where the server has it")
+    for note in plan.notes:
+        reporter.note(note)
+    outcomes = _outcomes(plan, opened, reporter)
+    artifact = Artifact(folder)
+    outcomes.ask(plan.items, plan.held)
+    reporter.begin(plan.items, plan.opening(connection) if connection else None)
+    interrupted = connection is not None and send(planned, _delivering(options), outcomes, reporter)
+    return _end(plan, outcomes, artifact, reporter, show, INTERRUPTED if interrupted else 0)
+
+
+def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
+    """Where outcomes go. What cannot be remembered is told, and stops nothing."""
+    options = plan.options
+    tell = partial(_tell, opened, reporter)
+    address, tenant_id = address_of(options), tenant_of(options)
+    if not (address and tenant_id):
+        if plan.held or any(isinstance(item, Result) and item.status is Status.ERROR for item in plan.items):
+            reporter.warning(
+                "what is not refreshed now is not remembered, for ANYMETRICS_URL and ANYMETRICS_TENANT_ID are not set"
+            )
+        return Outcomes(None, tell)
+    outcomes = Outcomes(
+        partial(Recording, opened.database, address, tenant_id, _command(plan)), tell, force=options.force
+    )
+    if opened.loss:
+        outcomes.lose(opened.loss)
+    return outcomes
+
+
+def _command(plan: Plan) -> Command:
+    options = plan.options
+    return Command(
+        kind=options.command,
+        process=os.getpid(),
+        invocation_id=plan.invocation_id,
+        run_date=str(plan.run_date.day) if plan.run_date else None,
+        hook_run_date=options.hook_run_date,
+        hook_partition=options.hook_partition,
+    )
+
+
+def _tell(opened: Opened, reporter: Reporter, loss: RecordError) -> None:
+    aside = None
+    if isinstance(loss, DamagedError) and opened.path:
+        with suppress(RecordError):
+            aside = set_aside(opened.path)
+    reporter.error(f"{loss}. It was set aside as {aside}" if aside else str(loss))
+
+
+def _delivering(options: Options) -> Delivering:
+    return Delivering(connect=lambda: _connect(options), threads=options.threads, fail_fast=options.fail_fast)
+
+
+def _connect(options: Options) -> Caller:
+    from dbt_anymetrics.server.client import Client  # lazy: requests is slow to import, and not every command sends
+
+    return Client(connection_of(options), os.environ)
+
+
+def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter, show: Show, exit_code: int) -> Ending:
+    others = LazyCollection(lambda: (item for item in plan.items if isinstance(item, Result)))
+    counts = count(others) + outcomes.counts
+    if plan.ledger.loss and not outcomes.is_lost:
+        outcomes.lose(plan.ledger.loss)
+    exit_code = exit_code or int(not counts.all_well)
+    outcomes.end(counts, exit_code, plan.options.keep_days)
+    written = document(plan.options, LazyCollection(lambda: chain(others, outcomes)), plan.invocation_id)
+    try:
+        artifact.write(written)
+    except RecordError as error:
+        reporter.error(str(error))
+        exit_code = exit_code or 1
+    if pending := outcomes.pending_beside(plan.invocations):
+        reporter.warning(str(pending))
+    reporter.end(counts)
+    show(written)
+    return Ending(counts, exit_code or int(outcomes.is_lost))

@@ -1,0 +1,46 @@
+"""`dbt-anymetrics plan`: what refresh would do, and the artifact on stdout."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+
+from dbt_anymetrics.commands.prepare import address_of, document, inputs_of, plan_with_ledger
+from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.artifact import Document
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.plan_text import plan_lines
+from dbt_anymetrics.output.reporter import Reporter
+from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.result import Result, Status
+
+
+def show_plan(options: Options, reporter: Reporter) -> int:
+    """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
+    address_of(options)
+    inputs = inputs_of(options)
+    made, opened = plan_with_ledger(options, inputs, only_to_read=True)
+    with closing(opened.database):
+        for warning in (*opened.warnings, *([str(opened.loss)] if opened.loss else []), *made.warnings):
+            reporter.warning(warning)
+        for note in made.notes:
+            reporter.note(note)
+        if options.output == "json":
+            print_document(document(made.options, made.items, made.invocation_id))
+        else:
+            for line in plan_lines(made.items, every=options.every):
+                echo(line)
+        return int(any(isinstance(item, Result) and item.status is Status.ERROR for item in made.items))
+
+
+def print_document(written: Document) -> None:
+    """Print an artifact, and nothing else, to stdout. Raises RecordError when that cannot be written to."""
+    if sys.stdout is None:  # closed before the start
+        return
+    try:
+        sys.stdout.buffer.writelines(written.pieces())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RecordError(f"cannot be written ({error.strerror})", where="stdout") from None

@@ -1,0 +1,55 @@
+"""`dbt-anymetrics status`: what is pending, why and since when, and the last commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import msgspec
+
+from dbt_anymetrics.commands.prepare import address_of, ledger_in, project_of, tenant_of
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.ledger.ledger import Ledger
+from dbt_anymetrics.ledger.opening import Opened
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.status_text import causes, status_lines
+from dbt_anymetrics.output.terminal import echo
+
+_COMMANDS = 10
+
+
+def status(options: Options) -> int:
+    """Print it, and return the exit code, 0. Raises UsageError for a ledger that cannot be read."""
+    opened = ledger_in(options, project_of(options).target, only_to_read=True)
+    with closing(opened.database):
+        ledger, is_unclear = Ledger.find(opened.database, address_of(options), tenant_of(options))
+        if is_unclear:
+            hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
+            raise UsageError("the ledger is of several AnyMetrics or tenants", where=opened.database.where, hint=hint)
+        lines = _json(ledger) if options.output == "json" else _text(ledger, opened)
+        for line in lines:
+            echo(line)
+        if loss := opened.loss or ledger.loss:
+            raise UsageError(loss.what, where=loss.where, hint="What is pending stands in it")
+    return 0
+
+
+def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
+    there = opened.path and opened.path.exists()
+    yield f"Ledger: {opened.path}" if there else f"There is no ledger yet at {opened.path}."
+    yield from status_lines(causes(ledger.entries()), ledger.mistakes(), ledger.runs(_COMMANDS))
+    if elsewhere := ledger.elsewhere():
+        yield ""
+        yield f"Pending for another AnyMetrics or tenant: {elsewhere:,}"
+
+
+def _json(ledger: Ledger) -> Iterator[str]:
+    """One object, written piece by piece: `pending` may be long."""
+    encode = msgspec.json.encode
+    yield '{"pending": ['
+    before = ""
+    for entry in ledger.entries():
+        yield before + encode(entry).decode()
+        before = ","
+    rest = {"mistakes": ledger.mistakes(), "commands": ledger.runs(_COMMANDS), "elsewhere": ledger.elsewhere()}
+    yield f"], {encode(rest).decode()[1:]}"

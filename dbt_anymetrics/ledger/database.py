@@ -1,0 +1,49 @@
+"""What the ledger needs of a database: short transactions, the same SQL in SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from dbt_anymetrics.errors import RecordError
+
+T = TypeVar("T")
+
+Row = Sequence[Any]
+
+
+class DamagedError(RecordError):
+    """The file is a ledger no longer: its content is corrupt."""
+
+
+class Statements(Protocol):
+    """What can be done within one transaction; `?` in the SQL stands for each of the values."""
+
+    def run(self, sql: str, *values: object) -> int:
+        """Do it, and return how many rows it changed."""
+
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        """Do it once for each row of values, however many there are."""
+
+    def insert(self, sql: str, *values: object) -> int | None:
+        """Insert a row, and return its id; None where nothing was inserted."""
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """What a query finds."""
+
+
+class Database(Protocol):
+    """A ledger's database; safe to share between threads. Its methods raise RecordError."""
+
+    @property
+    def where(self) -> str:
+        """Where it is, as a user may see it: without a password."""
+
+    def write(self, work: Callable[[Statements], T]) -> T:
+        """Do the work in one transaction: all of it or nothing. It is done again when another writer was faster."""
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """What a query finds."""
+
+    def close(self) -> None:
+        """Let go of it."""

@@ -1,0 +1,320 @@
+"""What the ledger knows of one AnyMetrics: what was confirmed, what is pending, and what a failed test holds back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.database import Database, Row
+from dbt_anymetrics.planning.plan import Held, Refreshes
+from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, Timing
+
+_PAGE = 500
+"""Rows that are read at once: pending refreshes are changed while they are walked through."""
+
+_WAYS = {
+    "dbt": "dbt-anymetrics dbt",
+    "hook": "the hook",
+    "python": "dbt_anymetrics.refresh()",
+    "refresh": "dbt-anymetrics refresh",
+    "retry": "dbt-anymetrics retry",
+}
+"""What a user calls the commands that send."""
+
+OUTCOME = "o.status, o.message, o.http_status, o.code, o.trace_id, o.attempts, o.started_at, o.completed_at"
+
+
+class Hooked(Struct, frozen=True):
+    """What the on-run-end hook of a dbt run was given."""
+
+    run_date: str | None = None
+    partition: list[str] | None = None
+
+
+class Backlog(Struct, frozen=True):
+    """What is pending: refreshes that `retry` would send, their tables, and those that failed tests hold back."""
+
+    refreshes: int = 0
+    tables: int = 0
+    held: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.refreshes or self.held)
+
+    def __str__(self) -> str:
+        """As `pending from earlier dbt runs: 21 refreshes of 3 tables, and 2 that wait for a failed test`."""
+        parts = [
+            f"{_refreshes(self.refreshes)} of {self.tables} table{'s' * (self.tables > 1)}" if self.refreshes else "",
+            f"{_refreshes(self.held)} held back by a failed test" if self.held else "",
+        ]
+        pending = " and ".join(part for part in parts if part)
+        send = "'dbt-anymetrics retry' sends them, " if self.refreshes else ""
+        return f"pending from earlier dbt runs: {pending}. {send}'dbt-anymetrics status' lists them"
+
+
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
+    """One pending refresh: why it is pending, the failed tests that hold it, and since when."""
+
+    unique_id: str
+    table_name: str
+    partition: date
+    invocation_id: str | None
+    message: str | None
+    tests: Sequence[str]
+    perhaps_sent: bool
+    since: datetime
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One command that the ledger knows. It has no end and no exit code while it is at work, or when it was killed."""
+
+    command: str
+    invocation_id: str | None
+    run_date: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    counts: Counts
+
+
+class Ledger:
+    """What is known of one AnyMetrics and tenant; of none, when the database does not know them yet.
+
+    What counts as confirmed is what was so when this was made: a plan stays the same while it is carried out. What
+    cannot be read counts as unknown, so that the work goes on; `loss` says so.
+    """
+
+    def __init__(self, database: Database, service: int | None) -> None:
+        self.loss: RecordError | None = None
+        self._database = database
+        self._service = service
+        self._newest = next((row[0] or 0 for row in self._rows("SELECT max(id) FROM outcome")), 0)
+
+    @classmethod
+    def find(cls, database: Database, address: str | None, tenant_id: str | None) -> tuple[Ledger, bool]:
+        """What is known of the AnyMetrics that the address and the tenant mean, and whether they could mean several.
+
+        A command that sends nothing may leave out either: then the only one that fits is meant.
+        """
+        ledger = cls(database, None)
+        rows = ledger._rows(
+            "SELECT id FROM service WHERE (address = ? OR ? = '') AND (tenant_id = ? OR ? = '') LIMIT 2",
+            *(address or "", address or "", tenant_id or "", tenant_id or ""),
+        )
+        ledger._service = rows[0][0] if len(rows) == 1 else None
+        return ledger, len(rows) > 1
+
+    def _rows(self, sql: str, *values: object) -> list[Row]:
+        try:
+            return self._database.rows(sql, *values)
+        except RecordError as loss:
+            self.loss = self.loss or loss
+            return []
+
+    def without_confirmed(self, items: LazyCollection[Item], invocations: Sequence[str | None]) -> LazyCollection[Item]:
+        """The same items, with what was already refreshed for the same dbt run as skipped."""
+        if not any(self._has_confirmed(invocation) for invocation in invocations):
+            return items
+        return LazyCollection(lambda: self._without(items))
+
+    def _without(self, items: LazyCollection[Item]) -> Iterator[Item]:
+        for table, group in groupby(items, _table):
+            if table is None:
+                yield from group
+            else:
+                done = self._confirmed(*table)
+                yield from (self._already(item, done) for item in group)
+
+    def _already(self, item: Item, done: dict[str, Result]) -> Item:
+        earlier = done.get(str(item.partition))
+        return msgspec.structs.replace(earlier, unique_id=item.unique_id) if earlier else item
+
+    def confirmed(self, refresh: Refresh) -> Result | None:
+        """The refresh as skipped, when it was already refreshed for its dbt run."""
+        earlier = self._confirmed(refresh.invocation_id, refresh.table_name).get(str(refresh.partition))
+        return earlier and msgspec.structs.replace(earlier, unique_id=refresh.unique_id)
+
+    def _has_confirmed(self, invocation_id: str | None) -> bool:
+        return bool(
+            self._rows(
+                "SELECT 1 FROM refresh WHERE service = ? AND invocation_id = ? AND status = 'success' LIMIT 1",
+                *(self._service, invocation_id or ""),
+            )
+        )
+
+    def _confirmed(self, invocation_id: str | None, table_name: str) -> dict[str, Result]:
+        rows = self._rows(
+            f"SELECT r.unique_id, r.table_name, r.partition, r.invocation_id, {OUTCOME}, c.kind "
+            "FROM refresh r JOIN outcome o ON o.id = r.outcome JOIN command c ON c.id = o.command "
+            "WHERE r.service = ? AND r.invocation_id = ? AND r.table_name = ? AND r.status = 'success' AND o.id <= ?",
+            *(self._service, invocation_id or "", table_name, self._newest),
+        )
+        return {row[2]: _already(as_result(row), row[-1]) for row in rows}
+
+    def hooked(self, invocation_id: str | None) -> Hooked:
+        """What the hook of a dbt run was given, if the hook ran."""
+        rows = self._rows(
+            "SELECT hook_run_date, hook_partition FROM command "
+            "WHERE invocation_id = ? AND kind = 'hook' ORDER BY id DESC LIMIT 1",
+            invocation_id or "",
+        )
+        return Hooked(rows[0][0], rows[0][1] and msgspec.json.decode(rows[0][1])) if rows else Hooked()
+
+    def held(self) -> list[Held]:
+        """The refreshes that failed tests hold back."""
+        rows = self._rows(
+            "SELECT unique_id, table_name, invocation_id, held_by, partition FROM refresh "
+            "WHERE service = ? AND held_by IS NOT NULL "
+            "ORDER BY unique_id, table_name, invocation_id, held_by, partition",
+            self._service,
+        )
+        return [
+            Held(
+                Refreshes(unique_id, table, [date.fromisoformat(row[4]) for row in group], invocation or None),
+                msgspec.json.decode(tests),
+            )
+            for (unique_id, table, invocation, tests), group in groupby(rows, lambda row: tuple(row[:4]))
+        ]
+
+    def pending(self) -> LazyCollection[Refresh]:
+        """Every table and date that failed or was not sent, once, for the newest dbt run that asked for it."""
+        return LazyCollection(self._pending)
+
+    def _pending(self) -> Iterator[Refresh]:
+        last: tuple[str, str] = ("", "")
+        while rows := self._pending_after(*last):
+            for pair, group in groupby(rows, lambda row: (row[1], row[2])):
+                yield as_refresh(next(group))
+                last = pair
+
+    def _pending_after(self, table_name: str, partition: str) -> list[Row]:
+        return self._rows(
+            "SELECT unique_id, table_name, partition, invocation_id FROM refresh "
+            "WHERE service = ? AND status = 'pending' AND held_by IS NULL "
+            "AND (table_name > ? OR (table_name = ? AND partition > ?)) "
+            f"ORDER BY table_name, partition, id DESC LIMIT {_PAGE}",
+            *(self._service, table_name, table_name, partition),
+        )
+
+    def backlog(self, beside: Sequence[str | None] = ()) -> Backlog:
+        """How much is pending, `beside` what these dbt runs asked for."""
+        others = f" AND invocation_id NOT IN ({', '.join('?' * len(beside))})" if beside else ""
+        rows = self._rows(
+            "SELECT table_name, count(DISTINCT CASE WHEN held_by IS NULL THEN partition END), "
+            "count(DISTINCT CASE WHEN held_by IS NOT NULL THEN partition END) FROM refresh "
+            f"WHERE service = ? AND status = 'pending'{others} GROUP BY table_name",
+            *(self._service, *(invocation or "" for invocation in beside)),
+        )
+        return Backlog(sum(row[1] for row in rows), sum(bool(row[1]) for row in rows), sum(row[2] for row in rows))
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything pending, by table and date, what failed tests hold included."""
+        last = ("", "", 0)
+        while rows := self._rows(_ENTRIES, self._service, last[0], last[0], last[1], *last):
+            yield from map(_as_entry, rows)
+            last = (rows[-1][1], rows[-1][2], rows[-1][8])
+
+    def runs(self, number: int) -> list[Run]:
+        """The last commands, the newest first."""
+        rows = self._rows(
+            "SELECT kind, invocation_id, run_date, started_at, ended_at, exit_code, ok, error, skip, not_sent, already "
+            "FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
+            *(self._service, number),
+        )
+        return [_as_run(row) for row in rows]
+
+    def elsewhere(self) -> int:
+        """How many refreshes are pending of every other AnyMetrics and tenant."""
+        rows = self._rows(
+            "SELECT count(*) FROM refresh WHERE status = 'pending' AND (service <> ? OR ? = 0)",
+            *(self._service or 0, self._service or 0),
+        )
+        return sum(row[0] for row in rows)
+
+    def mistakes(self) -> list[Result]:
+        """The nodes that were built and could not be refreshed, for their settings were wrong."""
+        rows = self._rows(
+            "SELECT unique_id, message, invocation_id FROM mistake WHERE service = ? ORDER BY unique_id", self._service
+        )
+        return [
+            Result(unique_id=row[0], status=Status.ERROR, message=row[1], invocation_id=row[2] or None) for row in rows
+        ]
+
+
+def _refreshes(number: int) -> str:
+    return "1 refresh" if number == 1 else f"{number:,} refreshes"
+
+
+def as_refresh(row: Row) -> Refresh:
+    """The refresh of a row that begins with the node, the table, the date and the dbt run."""
+    return Refresh(
+        unique_id=row[0], table_name=row[1], partition=date.fromisoformat(row[2]), invocation_id=row[3] or None
+    )
+
+
+def as_result(row: Row) -> Result:
+    """What became of the refresh of such a row, from the columns of `OUTCOME` that follow."""
+    status, message, http_status, code, trace_id, attempts, started, completed = row[4:12]
+    return as_refresh(row).result(
+        Status(status),
+        message,
+        http_status=http_status,
+        code=code,
+        trace_id=trace_id,
+        attempts=attempts,
+        timing=Timing(_moment(started), _moment(completed)) if started and completed else None,
+    )
+
+
+_ENTRIES = f"""
+SELECT unique_id, table_name, partition, invocation_id, message, held_by, perhaps_sent, asked_at, id FROM refresh
+WHERE service = ? AND status = 'pending' AND (
+    table_name > ? OR (table_name = ? AND partition > ?) OR (table_name = ? AND partition = ? AND id > ?)
+) ORDER BY table_name, partition, id LIMIT {_PAGE}
+"""
+
+
+def _as_entry(row: Row) -> Entry:
+    return Entry(
+        unique_id=row[0],
+        table_name=row[1],
+        partition=date.fromisoformat(row[2]),
+        invocation_id=row[3] or None,
+        message=row[4],
+        tests=msgspec.json.decode(row[5]) if row[5] else [],
+        perhaps_sent=bool(row[6]),
+        since=_moment(row[7]),
+    )
+
+
+def _as_run(row: Row) -> Run:
+    ok, error, skip, not_sent, already = row[6:]
+    return Run(
+        command=row[0],
+        invocation_id=row[1] or None,
+        run_date=row[2],
+        started_at=_moment(row[3]),
+        ended_at=_moment(row[4]) if row[4] else None,
+        exit_code=row[5],
+        counts=Counts(ok=ok, error=error, skip=skip, not_sent=not_sent, already=already),
+    )
+
+
+def _moment(text: Any) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _already(result: Result, kind: str) -> Result:
+    way = _WAYS.get(kind, "an earlier command")
+    message = f"already refreshed by {way}; --force sends it again"
+    return msgspec.structs.replace(result, status=Status.SKIPPED, message=message)
+
+
+def _table(item: Item) -> tuple[str | None, str] | None:
+    return (item.invocation_id, item.table_name) if isinstance(item, Refresh) else None

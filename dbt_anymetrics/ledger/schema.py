@@ -1,0 +1,93 @@
+"""The tables of the ledger, by version. Moments are texts of UTC in ISO 8601, dates are yyyy-MM-dd."""
+
+from __future__ import annotations
+
+VERSION = 1
+
+APPLICATION_ID = 0x414D4C31
+"""Stands in the header of our SQLite files: `AML1`."""
+
+TABLES = (
+    """CREATE TABLE service (
+        id {id},
+        address TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        UNIQUE (address, tenant_id)
+    )""",
+    # Each command that sends, and the process that it runs in while `ended_at` is null.
+    """CREATE TABLE command (
+        id {id},
+        service {reference} NOT NULL,
+        kind TEXT NOT NULL,
+        version TEXT NOT NULL,
+        invocation_id TEXT,
+        run_date TEXT,
+        hook_run_date TEXT,
+        hook_partition TEXT,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started_at TEXT NOT NULL,
+        seen_at TEXT NOT NULL,
+        ended_at TEXT,
+        exit_code INTEGER,
+        ok INTEGER NOT NULL DEFAULT 0,
+        error INTEGER NOT NULL DEFAULT 0,
+        skip INTEGER NOT NULL DEFAULT 0,
+        not_sent INTEGER NOT NULL DEFAULT 0,
+        already INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX command_invocation ON command (invocation_id)",
+    "CREATE INDEX command_running ON command (id) WHERE ended_at IS NULL",
+    # Each refresh asked for, and where it stands: `pending` or `success`. `held_by` are the failed tests that hold it.
+    """CREATE TABLE refresh (
+        id {id},
+        service {reference} NOT NULL,
+        invocation_id TEXT NOT NULL,
+        table_name TEXT NOT NULL,
+        partition TEXT NOT NULL,
+        unique_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        message TEXT,
+        held_by TEXT,
+        perhaps_sent INTEGER NOT NULL DEFAULT 0,
+        asked_at TEXT NOT NULL,
+        outcome {reference},
+        UNIQUE (service, invocation_id, table_name, partition)
+    )""",
+    "CREATE INDEX refresh_pending ON refresh (service, table_name, partition) WHERE status = 'pending'",
+    "CREATE INDEX refresh_held ON refresh (service) WHERE held_by IS NOT NULL",
+    # What came of each time that a refresh was sent, or not.
+    """CREATE TABLE outcome (
+        id {id},
+        refresh {reference} NOT NULL,
+        command {reference} NOT NULL,
+        status TEXT NOT NULL,
+        message TEXT,
+        http_status INTEGER,
+        code TEXT,
+        trace_id TEXT,
+        attempts INTEGER NOT NULL,
+        started_at TEXT,
+        completed_at TEXT
+    )""",
+    # Who sends a table and date at this moment: one command at a time.
+    """CREATE TABLE claim (
+        service {reference} NOT NULL,
+        table_name TEXT NOT NULL,
+        partition TEXT NOT NULL,
+        command {reference} NOT NULL,
+        PRIMARY KEY (service, table_name, partition)
+    )""",
+    # Nodes that were built and cannot be refreshed before their settings are mended.
+    """CREATE TABLE mistake (
+        service {reference} NOT NULL,
+        unique_id TEXT NOT NULL,
+        message TEXT NOT NULL,
+        invocation_id TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        PRIMARY KEY (service, unique_id)
+    )""",
+)
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {}
+"""For each version, the statements that make the next one of it."""

@@ -1,0 +1,153 @@
+"""A ledger in a SQLite file: in WAL mode, so that readers and a writer do not wait for each other."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.database import DamagedError, Row, Statements
+from dbt_anymetrics.ledger.schema import APPLICATION_ID, MIGRATIONS, TABLES, VERSION
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds to wait for another writer; its transactions are short."""
+
+_SYNCHRONOUS = "PRAGMA synchronous = NORMAL"
+"""A crash of the machine may cost the last outcomes, which are sent again then; a kill costs nothing."""
+
+_COLUMNS = {"id": "INTEGER PRIMARY KEY", "reference": "INTEGER"}
+
+_IN_WORDS = {
+    "database is locked": f"another program has kept it locked for {PATIENCE:.0f} seconds",
+    "database or disk is full": "the disk is full",
+    "attempt to write a readonly database": "it may not be written to",
+    "unable to open database file": "it cannot be opened or created",
+}
+
+
+class SqliteStatements:
+    """What can be done within one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, *values: object) -> int:
+        """Do it, and return how many rows it changed."""
+        return self._connection.execute(sql, values).rowcount
+
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        """Do it once for each row of values."""
+        self._connection.executemany(sql, rows)
+
+    def insert(self, sql: str, *values: object) -> int | None:
+        """Insert a row, and return its id; None where nothing was inserted."""
+        cursor = self._connection.execute(sql, values)
+        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """What a query finds."""
+        return self._connection.execute(sql, values).fetchall()
+
+
+class SqliteDatabase:
+    """A ledger in a file, or in a temporary one of its own that goes with the process."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        with self._in_words():
+            self._connection = sqlite3.connect(
+                str(path or ""), timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+
+    @property
+    def where(self) -> str:
+        """The path of the file."""
+        return str(self._path or "a temporary ledger")
+
+    def write(self, work: Callable[[Statements], T]) -> T:
+        """Do the work in one transaction: all of it or nothing."""
+        with self._in_words(), self._lock:
+            # Reading first and writing later could fail at once where another has written meanwhile.
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = work(SqliteStatements(self._connection))
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            return done
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """What a query finds."""
+        with self._in_words(), self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def create(self) -> None:
+        """Make the tables in a new, empty file."""
+        with self._in_words():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(_SYNCHRONOUS)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self.write(self._create)
+
+    def _create(self, statements: Statements) -> None:
+        for table in TABLES:
+            statements.run(table.format(**_COLUMNS))
+        statements.run(f"PRAGMA user_version = {VERSION}")
+
+    def is_ledger(self) -> bool:
+        """Whether the file has the mark of a ledger in its header."""
+        try:
+            (row,) = self.rows("PRAGMA application_id")
+        except DamagedError:
+            return False
+        return bool(row[0] == APPLICATION_ID)
+
+    def check(self) -> None:
+        """Bring the tables to this version. Raises RecordError for those of a newer one, DamagedError for no tables."""
+        self.rows(_SYNCHRONOUS)
+        version = self._version()
+        if version > VERSION:
+            raise RecordError(
+                f"was written by a newer dbt-anymetrics (form {version}, this one knows {VERSION})",
+                where=self.where,
+                hint="Upgrade dbt-anymetrics, or name another ledger with --state",
+            )
+        if version < VERSION:
+            self.write(self._migrate)
+        self.rows("SELECT count(*) FROM (SELECT 1 FROM refresh WHERE status = 'pending' LIMIT 1)")
+
+    def _migrate(self, statements: Statements) -> None:
+        for version in range(self._version(), VERSION):  # another process may have been faster
+            if version not in MIGRATIONS:
+                raise DamagedError("has no tables of a ledger", where=self.where)
+            for statement in MIGRATIONS[version]:
+                statements.run(statement.format(**_COLUMNS))
+            statements.run(f"PRAGMA user_version = {version + 1}")
+
+    def _version(self) -> int:
+        (row,) = self.rows("PRAGMA user_version")
+        return int(row[0])
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error)
+            if type(error) is sqlite3.DatabaseError or text.startswith("no such"):
+                raise DamagedError(f"is damaged ({text})", where=self.where) from None
+            raise RecordError(f"cannot be used ({_IN_WORDS.get(text, text)})", where=self.where) from None

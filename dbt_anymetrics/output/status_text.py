@@ -1,0 +1,92 @@
+"""What is pending and the last commands, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+
+import click
+
+from dbt_anymetrics.ledger.ledger import Entry, Run
+from dbt_anymetrics.output.plan_text import date_ranges
+from dbt_anymetrics.result import Result
+from dbt_anymetrics.text import one_line
+
+_TABLES = 5
+"""Tables of one cause that are named."""
+
+_DAYS = 50
+"""Dates of a table that are written out."""
+
+
+class Cause:
+    """Pending refreshes that share a reason: how many, since when, and the first few tables with their dates."""
+
+    def __init__(self, first: Entry) -> None:
+        self.reason = _reason(first)
+        self.is_held = bool(first.tests)
+        self.number = 0
+        self.since = first.since
+        self._tables: dict[str, list[date]] = {}
+        self._others: set[str] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Count one more."""
+        self.number += 1
+        self.since = min(self.since, entry.since)
+        if entry.table_name in self._tables or len(self._tables) < _TABLES:
+            days = self._tables.setdefault(entry.table_name, [])
+            if len(days) < _DAYS:
+                days.append(entry.partition)
+        else:
+            self._others.add(entry.table_name)
+
+    def lines(self) -> Iterator[str]:
+        """The reason, then a line for each of the first tables."""
+        label, colour = ("HELD", "yellow") if self.is_held else ("PENDING", "red")
+        yield f"  {click.style(label, fg=colour)} {self.number:,} since {_minute(self.since)}: {self.reason}"
+        for table, days in self._tables.items():
+            more = " ..." if len(days) == _DAYS else ""
+            yield f"    {one_line(table, 200)} {date_ranges(days)}{more}"
+        if self._others:
+            yield f"    and {len(self._others):,} other tables"
+
+
+def causes(entries: Iterable[Entry]) -> list[Cause]:
+    """The entries by their reason, the reason of most first."""
+    found: dict[str, Cause] = {}
+    for entry in entries:
+        found.setdefault(_reason(entry), Cause(entry)).add(entry)
+    return sorted(found.values(), key=lambda cause: -cause.number)
+
+
+def status_lines(pending: Sequence[Cause], mistakes: Sequence[Result], runs: Sequence[Run]) -> Iterator[str]:
+    """What is pending by cause, the nodes with wrong settings, and the last commands."""
+    yield "Pending" if pending or mistakes else "Nothing is pending."
+    for cause in pending:
+        yield from cause.lines()
+    for mistake in mistakes:
+        yield f"  {click.style('WRONG', fg='red')} {mistake.unique_id}: {one_line(mistake.message or '', 1000)}"
+    yield ""
+    yield "Last commands" if runs else "No command is known."
+    for run in runs:
+        yield f"  {_run(run)}"
+
+
+def _reason(entry: Entry) -> str:
+    if entry.tests:
+        names = ", ".join(one_line(test, 200) for test in entry.tests[:_TABLES])
+        return f"wait until a failed test passes ({names})"
+    reason = one_line(entry.message or "not sent: the command ended early", 500)
+    return reason if not entry.perhaps_sent or "may have refreshed" in reason else f"{reason} (perhaps sent)"
+
+
+def _run(run: Run) -> str:
+    ended = f"exit code {run.exit_code}" if run.exit_code is not None else "killed" if run.ended_at else "at work"
+    date_of_run = f", date of the run: {run.run_date}" if run.run_date else ""
+    already = f", already refreshed: {run.counts.already}" if run.counts.already else ""
+    return f"{_minute(run.started_at)}  {run.command:<8} {run.counts}{already} ({ended}{date_of_run})"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

@@ -1,0 +1,265 @@
+"""What is pending over several dbt runs: failures, and what a failed test held back until it passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dbt_anymetrics.sandbox import Sandbox, Shape
+from tests.artifacts import scenario
+from tests.builders import Json, data_test_json, manifest_json, node_json, result_json, run_json, write_artifacts
+from tests.expected import sent, sent_tables
+from tests.ledgers import pending, rows
+from tests.shop import DAY, Shop
+
+TABLE = "sr.`default_catalog.mart`.orders"
+TEST = "test.shop.not_null"
+META = {"anymetrics.datasource": "sr"}
+
+
+def project(meta: Json | None = None, *tests: Json) -> Json:
+    return manifest_json(
+        node_json("orders", {**META, **(meta or {})}),
+        node_json("customers", META),
+        *(tests or (data_test_json("not_null", attached_to="orders"),)),
+    )
+
+
+def ran(
+    shop: Shop, *results: tuple[str, str], invocation: str, known: Json | None = None, which: str = "build"
+) -> None:
+    """Leave the artifacts of a dbt run behind."""
+    known = known or project()
+    known["metadata"]["invocation_id"] = invocation
+    built = [result_json(name, status) for name, status in results]
+    write_artifacts(shop.target, known, run_json(*built, args={"which": which}, invocation_id=invocation))
+
+
+@pytest.fixture
+def bare(tmp_path: Path, sandbox: Sandbox) -> Shop:
+    """A folder without artifacts, connected to a sandbox."""
+    return Shop(tmp_path, sandbox.environment)
+
+
+HELD = (("orders", "success"), (TEST, "fail"))
+
+
+def test_what_a_test_held_back_is_refreshed_for_its_own_date_when_the_test_passes(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, *HELD, invocation="first")
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    assert (sent(sandbox), pending(bare.target)) == ([], [(TABLE, DAY)])
+    ran(bare, (TEST, "pass"), invocation="retry", which="retry")
+    plan = bare.cli("plan", "--run-date", "2024-08-01")
+    assert f"REFRESH {TABLE} for {DAY} (model.shop.orders)" in plan.stdout
+    done = bare.cli("refresh", "--run-date", "2024-08-01")
+    assert done.returncode == 0
+    assert "model.shop.orders let go" in done.stderr
+    assert (sent(sandbox), pending(bare.target)) == ([(TABLE, DAY)], [])
+    assert sent(sandbox) == [(TABLE, DAY)]
+
+
+@pytest.mark.parametrize("which", ["test", "build", "retry"])
+@pytest.mark.parametrize(("status", "is_sent"), [("pass", True), ("warn", True), ("fail", False), ("skipped", False)])
+def test_a_test_lets_go_when_it_passes_in_a_command_that_runs_it(
+    which: str, status: str, is_sent: bool, bare: Shop, sandbox: Sandbox
+) -> None:
+    ran(bare, *HELD, invocation="first")
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, (TEST, status), invocation="later", which=which)
+    assert bare.cli("refresh").returncode == 0
+    assert sent(sandbox) == ([(TABLE, DAY)] if is_sent else [])
+
+
+def test_a_compilation_does_not_let_go(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, *HELD, invocation="first")
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, (TEST, "success"), invocation="later", which="compile")
+    bare.cli("refresh")
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "is_sent"),
+    [
+        (project({"anymetrics.on_test_failure": "refresh"}), True),
+        (project(None, data_test_json("other", attached_to="orders")), True),
+        (project({"anymetrics.enabled": False}), False),
+        (project({"anymetrics.table": "renamed"}), False),
+        (manifest_json(node_json("customers", META)), False),
+    ],
+    ids=["it is to be refreshed anyway", "the test is gone", "switched off", "another table", "the node is gone"],
+)
+def test_the_project_as_it_is_now_says_whether_a_test_still_holds(
+    later: Json, is_sent: bool, bare: Shop, sandbox: Sandbox
+) -> None:
+    ran(bare, *HELD, invocation="first")
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, ("customers", "error"), invocation="later", known=later)
+    bare.cli("refresh")
+    assert sent(sandbox) == ([(TABLE, DAY)] if is_sent else [])
+
+
+def test_a_later_run_that_rebuilds_the_table_counts(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, *HELD, invocation="first")
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, ("orders", "success"), invocation="later", which="run")
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    assert (sent(sandbox), pending(bare.target)) == ([(TABLE, DAY)], [])
+
+
+def test_retry_leaves_what_a_test_holds_and_says_so(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, *HELD, invocation="first")
+    bare.cli("refresh", "--run-date", DAY)
+    done = bare.cli("retry")
+    assert done.returncode == 0
+    assert "1 refresh waits until a failed test passes" in done.stderr
+    assert sent(sandbox) == []
+    status = bare.cli("status").stdout
+    assert f"wait until a failed test passes ({TEST})" in status
+    assert f"    {TABLE} {DAY}" in status
+
+
+def test_a_failure_is_told_of_after_each_later_run_and_sent_by_retry(tmp_path: Path) -> None:
+    with Sandbox(answers=lambda number: Shape.NO_PERMISSION if number == 0 else None) as sandbox:
+        shop = Shop(tmp_path, sandbox.environment)
+        ran(shop, ("orders", "success"), invocation="first")
+        assert shop.cli("refresh", "--run-date", DAY).returncode == 1
+        ran(shop, ("customers", "success"), invocation="later")
+        done = shop.cli("refresh", "--run-date", "2024-07-18")
+        assert done.returncode == 0
+        assert "WARN pending from earlier dbt runs: 1 refresh of 1 table. 'dbt-anymetrics retry' sends" in done.stderr
+        status = shop.cli("status").stdout
+        assert "PENDING 1 since" in status
+        assert f"    {TABLE} {DAY}" in status
+        asked = json.loads(shop.cli("status", "--output", "json").stdout)
+        assert [(each["table_name"], each["partition"]) for each in asked["pending"]] == [(TABLE, DAY)]
+        assert [each["command"] for each in asked["commands"]] == ["refresh", "refresh"]
+        assert shop.cli("retry").returncode == 0
+        assert sent(sandbox)[-1] == (TABLE, DAY)
+        assert "Nothing is pending." in shop.cli("status").stdout
+
+
+def test_a_node_with_wrong_settings_is_not_forgotten_by_retry(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, ("orders", "success"), invocation="first", known=project({"anymetrics.tabel": "x"}))
+    assert bare.cli("refresh").returncode == 1
+    done = bare.cli("retry")
+    assert done.returncode == 1
+    assert "ERROR model.shop.orders: anymetrics.tabel" in done.stdout
+    assert "WRONG model.shop.orders: anymetrics.tabel" in bare.cli("status").stdout
+    ran(bare, ("orders", "success"), invocation="first")
+    assert bare.cli("refresh").returncode == 0
+    assert bare.cli("retry").returncode == 0
+
+
+def test_what_is_pending_for_another_tenant_is_neither_sent_nor_lost(tmp_path: Path) -> None:
+    with Sandbox(tenant_id="tn_a", answers=Shape.NO_PERMISSION) as first, Sandbox(tenant_id="tn_b") as second:
+        shop = Shop(tmp_path)
+        ran(shop, ("orders", "success"), invocation="first")
+        assert shop.cli("refresh", "--run-date", DAY, **first.environment).returncode == 1
+        done = shop.cli("retry", **second.environment)
+        assert (done.returncode, second.received) == (0, [])
+        assert shop.cli("refresh", "--run-date", DAY, **second.environment).returncode == 0
+        assert "Pending for another AnyMetrics or tenant: 1" in shop.cli("status", **second.environment).stdout
+        assert len(shop.cli("status", **first.environment).stdout.split(TABLE)) == 2
+        assert rows(shop.target, "SELECT tenant_id FROM service ORDER BY 1") == [("tn_a",), ("tn_b",)]
+
+
+def test_without_a_tenant_what_is_not_refreshed_is_told_to_be_forgotten(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    ran(shop, *HELD, invocation="first")
+    done = shop.cli("refresh")
+    assert done.returncode == 0
+    assert "WARN what is not refreshed now is not remembered" in done.stderr
+
+
+# The state elsewhere
+
+
+def test_the_ledger_may_be_on_a_disk_that_survives(tmp_path: Path) -> None:
+    state = tmp_path / "lasting" / "ledger.db"
+    with Sandbox(answers=lambda number: Shape.NO_PERMISSION if number == 0 else None) as sandbox:
+        for number, name in enumerate(("orders", "customers")):
+            shop = Shop(tmp_path / str(number), {**sandbox.environment, "ANYMETRICS_STATE": str(state)})
+            ran(shop, (name, "success"), invocation=name)
+            shop.cli("refresh", "--run-date", DAY)
+        assert pending(state) == [(TABLE, DAY)]
+        assert not (tmp_path / "0" / "target" / "anymetrics.db").exists()
+        assert shop.cli("retry").returncode == 0
+    assert pending(state) == []
+
+
+@pytest.mark.parametrize("command", ["refresh", "plan", "retry", "status"])
+def test_a_state_that_is_another_file_is_refused_and_left_alone(command: str, recorded: Shop, sandbox: Sandbox) -> None:
+    mine = recorded.folder / "mine.csv"
+    mine.write_text("id,name\n")
+    done = recorded.cli(command, "--state", str(mine))
+    assert done.returncode == 2
+    assert "mine.csv is not a ledger of dbt-anymetrics, and is left as it is" in done.stderr
+    assert (mine.read_text(), sandbox.received) == ("id,name\n", [])
+
+
+def test_an_artifact_of_a_version_without_a_ledger_is_taken_in_once(tmp_path: Path) -> None:
+    target = scenario("1.11", "build", tmp_path / "target")
+    earlier = json.loads((Path(__file__).parent / "artifacts" / "earlier_results.json").read_bytes())
+    with Sandbox() as sandbox:
+        earlier["args"]["url"] = sandbox.url
+        (target / "anymetrics_results.json").write_text(json.dumps(earlier))
+        shop = Shop(tmp_path, sandbox.environment)
+        assert "2 to refresh" in shop.cli("plan", "--run-date", DAY).stdout
+        assert not (target / "anymetrics.db").exists()
+        assert len(pending(target)) == 2 if shop.cli("status").returncode and (target / "anymetrics.db").exists() else 1
+        done = shop.cli("refresh", "--run-date", DAY)
+        assert "OK=2 ERROR=0 SKIP=1 TOTAL=3, already refreshed by dbt-anymetrics refresh: 27" in done.stdout
+        assert len(sandbox.received) == 2
+        assert shop.cli("retry").returncode == 0
+        assert len(sandbox.received) == 2
+
+
+# With real dbt, in each of the three ways in
+
+
+def by_the_hook(shop: Shop, *arguments: str) -> None:
+    shop.dbt(*arguments)
+
+
+def by_the_command(shop: Shop, *arguments: str) -> None:
+    shop.dbt(*arguments)
+    shop.cli("refresh", "--run-date", DAY)
+
+
+def by_the_wrapper(shop: Shop, *arguments: str) -> None:
+    shop.cli("dbt", "--run-date", DAY, *arguments)
+
+
+def with_hook(shop: Shop) -> Shop:
+    with (shop.folder / "dbt_project.yml").open("a") as file:
+        file.write(f"\non-run-end: \"{{{{ anymetrics.refresh(run_date='{DAY}') }}}}\"\n")
+    return shop
+
+
+@pytest.mark.parametrize("way", [by_the_hook, by_the_command, by_the_wrapper])
+def test_a_test_that_passes_on_dbt_retry_lets_its_table_be_refreshed(
+    way: Callable[..., None], shop: Shop, sandbox: Sandbox
+) -> None:
+    if way is by_the_hook:
+        with_hook(shop)
+    way(shop, "build", "--select", "fct_order_items", "--vars", f"{{ds: {DAY}, fail_test: true}}")
+    assert sent(sandbox) == []
+    assert len(pending(shop.target)) == 1
+    with duckdb.connect(str(next(shop.folder.glob("*.duckdb")))) as data:
+        data.execute("update main.fct_order_items set quantity = 4 where quantity is null")
+    way(shop, "retry")
+    assert sent_tables(sandbox) == {"fct_order_items"}
+    assert pending(shop.target) == []
+
+
+def test_dbt_test_with_the_hook_lets_go_too(shop: Shop, sandbox: Sandbox) -> None:
+    with_hook(shop).dbt("build", "--select", "fct_order_items", "--vars", f"{{ds: {DAY}, fail_test: true}}")
+    with duckdb.connect(str(next(shop.folder.glob("*.duckdb")))) as data:
+        data.execute("update main.fct_order_items set quantity = 4 where quantity is null")
+    done = shop.dbt("test", "--select", "fct_order_items")
+    assert sent_tables(sandbox) == {"fct_order_items"}, done.stdout
