@@ -24,11 +24,12 @@ REASONS = {
     "doris": (
         "The catalog is `internal`, that of Doris' own tables (AnyMetrics API page, Engines and names). dbt's database "
         "is empty unless a model sets `database`. dbt-doris 1.0 puts that in place of the schema, dbt-for-apache-doris "
-        "takes it for the catalog, and a manifest does not say which of the two wrote it: hence the error."
+        "takes it for the catalog, and a manifest does not say which of the two wrote it. Such a node is an error that "
+        "names `anymetrics.schema`, which may hold both (`catalog.schema`)."
     ),
     "for_apache_doris": (
         "The adapter is `doris` as well, but a model's own `database` is the catalog. The manifest records such a "
-        "model as that of dbt-doris does, so that the error is the same too."
+        "model as that of dbt-doris does, so the error is the same."
     ),
     "athena": _DATABASE,
     "bigquery": _DATABASE + " In BigQuery it is the project.",
