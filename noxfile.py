@@ -43,7 +43,8 @@ DUCKDB_LIBRARY = "@duckdb/node-bindings-linux-x64"
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
-TEST_TOOLS = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+TEST_TOOLS = nox.project.dependency_groups(PYPROJECT, "test")
 
 INSIDE_AND_AROUND = ("tests/test_hook.py", "tests/test_around.py")
 
@@ -160,9 +161,26 @@ def on_database(session: nox.Session, name: str, server: str, *packages: str) ->
 def python(session: nox.Session) -> None:
     """Every test that needs no dbt, in an environment without one; away from Linux, those that need no Unix either."""
     install_ours(session)
+    pytest(session, *tests_without_dbt())
+
+
+@nox.session(python="3.10")
+def lowest(session: nox.Session) -> None:
+    """The lowest versions that pyproject.toml declares, beside dbt-core 1.6, which accepts them all."""
+    requirements = PYPROJECT["project"]["dependencies"]
+    bounds = [each.replace(">=", "==") for each in requirements if ">=" in each]
+    # Jinja2 3.1.2 takes us back to dbt-core 1.6.9, whose JSON log fails with protobuf 5, which it does not exclude.
+    install(session, ".", *TEST_TOOLS, *bounds, *DBT["1.6"][1:], "protobuf<5")
+    session.run("uv", "pip", "freeze", "--python", program(session, "python"), external=True)
+    pytest(session, *tests_without_dbt())
+    pytest(session, "tests/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+
+
+def tests_without_dbt() -> list[str]:
+    """The files of the tests that need no dbt, and on another system than Linux no Unix."""
     unfit = RUNS_DBT if sys.platform == "linux" else NEEDS_UNIX
     files = [file for file in Path("tests").glob("test_*.py") if not unfit.search(file.read_text("utf-8"))]
-    pytest(session, *sorted(map(str, files)))
+    return sorted(map(str, files))
 
 
 @nox.session

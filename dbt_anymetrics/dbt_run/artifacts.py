@@ -43,6 +43,7 @@ class Config(Struct, gc=False, kw_only=True):
     """The part of a node's config that decides what is refreshed."""
 
     database: Any = None
+    schema: Any = None
     meta: Raw = _NULL
     materialized: str | None = None
     batch_size: Any = None
@@ -241,7 +242,7 @@ def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
         raise _not_the_artifact(path, data, kind, error) from None
     except MemoryError:
         raise ArtifactError("does not fit into memory", where=str(path)) from None
-    except (ValueError, OverflowError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:
         raise _wrong_kind(path, kind, found)
