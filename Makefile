@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help test lint types pytest demo bench soak matrix docs screenshots format clean
+.PHONY: help test lint types pytest demo bench soak postgres matrix docs screenshots format clean
 
 help:
 	@echo "make demo    build the example shop with dbt, refresh it in the sandbox, show the result"
 	@echo "make test    every check: ruff, mypy, pytest with real dbt on DuckDB"
 	@echo "make bench   the benchmarks"
 	@echo "make soak    20,000 refreshes with faults"
+	@echo "make postgres  the ledger on a PostgreSQL server of the system's packages"
 	@echo "make matrix  every dbt and Python that can be installed here"
 	@echo "make docs    write docs/commands.md"
 	@echo "make screenshots  the pictures in docs/images, with Chromium"
@@ -47,6 +48,9 @@ bench: $(READY)
 
 soak: $(READY)
 	$(BIN)/pytest tests/soak.py
+
+postgres: $(READY)
+	TEST_POSTGRES=1 $(BIN)/pytest tests -k "ledger or postgres"
 
 matrix: $(READY)
 	$(BIN)/nox

@@ -275,7 +275,7 @@ def from_environment(arguments: Sequence[str] = (), **given: Any) -> Options:
 
     Raises UsageError for an argument or environment variable that cannot be read.
     """
-    from dbt_anymetrics.options import Options  # --help does not need it
+    from dbt_anymetrics.options import Options  # lazy: --help does not need it
 
     try:
         found = _everything.make_context("refresh", list(arguments)).params

@@ -204,7 +204,7 @@ def _connection(options: Options) -> str:
 
 
 def _probe(options: Options) -> str:
-    from dbt_anymetrics.server.client import PROBE, Client  # requests is slow to import
+    from dbt_anymetrics.server.client import PROBE, Client  # lazy: requests is slow to import
 
     connection = connection_of(options)
     with closing(Client(connection, os.environ)) as client:

@@ -258,7 +258,7 @@ def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
         # Python writes NaN and Infinity, which are no JSON, and so does dbt 1.x where a user's YAML has them.
         if not re.search(rb"\b(NaN|Infinity)\b", data):
             raise
-        import json  # seldom needed
+        import json  # lazy: seldom needed
 
         lenient = json.loads(bytes(data), parse_constant=lambda _: None)
         return msgspec.json.decode(msgspec.json.encode(lenient), type=artifact)
