@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +28,9 @@ _TRIES = 20
 """How often a transaction is done again that met another one's."""
 
 _PATIENCE = "60s"
+
+_PART = 1000
+"""Rows that are sent to the server at once."""
 
 _CONNECTING: dict[str, int] = {
     "connect_timeout": 10,
@@ -52,7 +56,10 @@ class PostgresStatements:
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
         """Do it once for each row of values."""
-        self._cursor.executemany(_marked(sql), rows)
+        waiting = iter(rows)
+        # A part at a time: what makes the rows may itself ask the database, which has to be free then.
+        while part := list(islice(waiting, _PART)):
+            self._cursor.executemany(_marked(sql), part)
 
     def insert(self, sql: str, *values: object) -> int | None:
         """Insert a row, and return its id; None where nothing was inserted."""
