@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help test lint types pytest demo bench soak matrix docs screenshots format clean
+.PHONY: help test lint types pytest demo bench soak postgres matrix docs screenshots format clean
 
 help:
 	@echo "make demo    build the example shop with dbt, refresh it in the sandbox, show the result"
 	@echo "make test    every check: ruff, mypy, pytest with real dbt on DuckDB"
 	@echo "make bench   the benchmarks"
-	@echo "make soak    20,000 refreshes with faults"
+	@echo "make soak    the long forms of tests: 20,000 refreshes with faults, every kill, every fault, much damage"
+	@echo "make postgres  the ledger on a PostgreSQL server of the system's packages"
 	@echo "make matrix  every dbt and Python that can be installed here"
 	@echo "make docs    write docs/commands.md"
 	@echo "make screenshots  the pictures in docs/images, with Chromium"
@@ -37,7 +38,7 @@ types: $(READY)
 
 pytest: $(READY)
 	@echo "== pytest"
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 demo: $(READY)
 	@$(BIN)/python integration_tests/demo.py
@@ -46,7 +47,11 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks
 
 soak: $(READY)
+	$(BIN)/pytest --numprocesses auto --dist worksteal -m slow tests
 	$(BIN)/pytest tests/soak.py
+
+postgres: $(READY)
+	TEST_POSTGRES=1 $(BIN)/pytest tests/unit/ledger
 
 matrix: $(READY)
 	$(BIN)/nox

@@ -43,17 +43,17 @@ DUCKDB_LIBRARY = "@duckdb/node-bindings-linux-x64"
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
-TEST_TOOLS = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+TEST_TOOLS = nox.project.dependency_groups(PYPROJECT, "test")
 
-INSIDE_AND_AROUND = ("tests/test_hook.py", "tests/test_around.py")
+END_TO_END = "tests/dbt/test_end_to_end.py"
+INSIDE_AND_AROUND = ("tests/dbt/test_hook.py", "tests/dbt/test_around.py")
 
-RUNS_DBT = re.compile(r"\b(shop|built): Shop\b|\bDBT\b")
-"""What stands in a file of tests that run a real dbt."""
+WITHOUT_DBT = ("-m", "not slow and not dbt")
+"""The tests that run no real dbt."""
 
-NEEDS_UNIX = re.compile(
-    rf"{RUNS_DBT.pattern}|SIG[A-Z]+|/dev/|/proc|\bpty\b|Shop\(|: Shop\b|RawServer|Connection refused"
-)
-"""What stands in a file of tests that run a real dbt, or need what only a Unix (or only Linux) has."""
+NEEDS_UNIX = re.compile(r"\bDBT\b|SIG[A-Z]+|/dev/|/proc|\bpty\b|Shop\(|: Shop\b|RawServer|Connection refused")
+"""What stands in a file of tests that need what only a Unix (or only Linux) has."""
 
 Session = Callable[..., None]
 
@@ -104,7 +104,7 @@ def dbt(session: nox.Session, version: str) -> None:
     """The three ways in, with one dbt-core and DuckDB."""
     install_dbt(session, version)
     install_ours(session)
-    pytest(session, "tests/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+    pytest(session, END_TO_END, *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
 
 
 @nox.session
@@ -114,7 +114,7 @@ def artifacts(session: nox.Session, version: str) -> None:
     install_dbt(session, version)
     install_ours(session)
     rest = () if version in WITHOUT_HOOK else INSIDE_AND_AROUND
-    pytest(session, "tests/test_versions.py", "tests/test_end_to_end.py", *rest, TEST_DBT=program(session, "dbt"))
+    pytest(session, "tests/unit/dbt_run/test_versions.py", END_TO_END, *rest, TEST_DBT=program(session, "dbt"))
 
 
 @nox.session(python="3.11")
@@ -129,7 +129,7 @@ def fusion(session: nox.Session) -> None:
         session.skip(f"not run: {DUCKDB_LIBRARY} cannot be installed here")
     library = str(Path(folder, "node_modules", DUCKDB_LIBRARY))
     dbt_2 = program(session, "dbt")
-    pytest(session, "tests/test_fusion.py", TEST_FUSION=dbt_2, TEST_DBT=dbt_2, LD_LIBRARY_PATH=library)
+    pytest(session, "tests/dbt/test_fusion.py", TEST_FUSION=dbt_2, TEST_DBT=dbt_2, LD_LIBRARY_PATH=library)
 
 
 @nox.session(python="3.11")
@@ -153,16 +153,34 @@ def on_database(session: nox.Session, name: str, server: str, *packages: str) ->
         session.skip(f"not run: there is no {server} on this machine")
     install(session, *packages)
     install_ours(session)
-    pytest(session, "tests/test_databases.py", TEST_DATABASE=name, TEST_DBT=program(session, "dbt"), PATH=path)
+    pytest(session, "tests/dbt/test_databases.py", TEST_DATABASE=name, TEST_DBT=program(session, "dbt"), PATH=path)
 
 
 @nox.session(python=PYTHONS)
 def python(session: nox.Session) -> None:
     """Every test that needs no dbt, in an environment without one; away from Linux, those that need no Unix either."""
     install_ours(session)
-    unfit = RUNS_DBT if sys.platform == "linux" else NEEDS_UNIX
-    files = [file for file in Path("tests").glob("test_*.py") if not unfit.search(file.read_text("utf-8"))]
-    pytest(session, *sorted(map(str, files)))
+    pytest(session, *WITHOUT_DBT, *fit_for_this_system())
+
+
+@nox.session(python="3.10")
+def lowest(session: nox.Session) -> None:
+    """The lowest versions that pyproject.toml declares, beside dbt-core 1.6, which accepts them all."""
+    requirements = PYPROJECT["project"]["dependencies"]
+    bounds = [each.replace(">=", "==") for each in requirements if ">=" in each]
+    # Jinja2 3.1.2 takes us back to dbt-core 1.6.9, whose JSON log fails with protobuf 5, which it does not exclude.
+    install(session, ".", *TEST_TOOLS, *bounds, *DBT["1.6"][1:], "protobuf<5")
+    session.run("uv", "pip", "freeze", "--python", program(session, "python"), external=True)
+    pytest(session, *WITHOUT_DBT, *fit_for_this_system())
+    pytest(session, END_TO_END, *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+
+
+def fit_for_this_system() -> list[str]:
+    """All tests on Linux; elsewhere the files that need no Unix."""
+    if sys.platform == "linux":
+        return ["tests"]
+    files = (file for file in Path("tests", "unit").rglob("test_*.py"))
+    return sorted(str(file) for file in files if not NEEDS_UNIX.search(file.read_text("utf-8")))
 
 
 @nox.session

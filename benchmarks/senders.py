@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from dbt_anymetrics.ledger.record import Record
 
 from benchmarks.measure import print_usage
 from benchmarks.server import HEADERS, connected_to
+from dbt_anymetrics.ledger.artifact import Artifact, Document
+from dbt_anymetrics.ledger.opening import Location, open_ledger
+from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.result import Result, Results, Status
-from dbt_anymetrics.sending.send import Delivering, deliver
+from dbt_anymetrics.result import LazyCollection, Refresh
+from dbt_anymetrics.sending.outcomes import Outcomes
+from dbt_anymetrics.sending.send import Delivering, send
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import connection
 
@@ -33,25 +37,29 @@ def dbt_anymetrics(url: str, refreshes: int, threads: int) -> object:
     """As the command does: delivered, recorded and reported (to a console that is quiet)."""
     environment = connected_to(url)
     to = connection(url=url, tenant_id=HEADERS["tenant-id"], auth_type=HEADERS["auth-type"], environment=environment)
-    planned = Results(
+    planned = LazyCollection(
         lambda: (
-            Result(unique_id="model.shop.orders", table_name=name, partition=day, status=Status.PLANNED)
+            Refresh(unique_id="model.shop.orders", table_name=name, partition=day)
             for name, day in _refreshes(refreshes)
         )
     )
+    reporter = TextReporter(Console(quiet=True))
     with tempfile.TemporaryDirectory() as folder:
-        ending = deliver(
-            planned,
-            record=Record(Path(folder)),
-            kept=[],
-            args={},
-            invocation_id=None,
-            delivering=Delivering(connect=lambda: Client(to, {}), threads=threads),
-            reporter=TextReporter(Console(quiet=True)),
-        )
-    if ending.counts.ok != refreshes:
-        raise RuntimeError(str(ending.counts))
-    return ending
+        opened = open_ledger(Location(Path(folder, "anymetrics.db"), is_named=False), lambda _database: None)
+        command = Command(kind="refresh", process=os.getpid())
+        outcomes = Outcomes(lambda: Recording(opened.database, to.url, to.tenant_id, command), _fail)
+        outcomes.ask(planned, ())
+        send(planned, Delivering(connect=lambda: Client(to, {}), threads=threads), outcomes, reporter)
+        outcomes.end(outcomes.counts, 0, 90)
+        Artifact(Path(folder)).write(Document.of({}, LazyCollection(lambda: iter(outcomes)), None))
+        opened.database.close()
+    if outcomes.counts.ok != refreshes:
+        raise RuntimeError(str(outcomes.counts))
+    return outcomes
+
+
+def _fail(loss: Exception) -> None:
+    raise loss
 
 
 def post(url: str, refreshes: int, _threads: int) -> object:

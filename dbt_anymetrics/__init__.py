@@ -63,7 +63,7 @@ def _plugins() -> list[type]:
     if "dbt.plugins.manager" not in sys.modules:
         return []
     try:
-        from dbt_anymetrics.integrations.dbt_plugin import AnyMetricsPlugin  # needs dbt
+        from dbt_anymetrics.integrations.dbt_plugin import AnyMetricsPlugin  # lazy: needs dbt
     except Exception:  # noqa: BLE001
         return []
     return [AnyMetricsPlugin]

@@ -13,7 +13,7 @@ def main() -> None:
     # A start makes many objects and no garbage: to look for some, and once more at the end, takes a tenth of `plan`.
     gc.set_threshold(_GARBAGE)
     atexit.register(gc.freeze)
-    from dbt_anymetrics.cli import main as run  # importing it is a part of the start
+    from dbt_anymetrics.cli import main as run  # lazy: importing it is a part of the start
     from dbt_anymetrics.output import terminal
 
     terminal.prepare()

@@ -45,7 +45,7 @@ class _AroundDbt(click.Command):
     """A command whose own options stand before dbt's command, and which passes on all the rest as it is."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from dbt_anymetrics.commands.dbt import separate  # --help does not need it
+        from dbt_anymetrics.commands.dbt import separate  # lazy: --help does not need it
 
         ours, dbts = separate(args, self.get_params(ctx))
         return super().parse_args(ctx, [*ours, "--", *dbts])
@@ -57,7 +57,7 @@ class _Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     name = "shape"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from dbt_anymetrics.sandbox import Shape  # a server is slow to import
+        from dbt_anymetrics.sandbox import Shape  # lazy: a server is slow to import
 
         try:
             return Shape(value)
@@ -84,7 +84,7 @@ def refresh(**given: Any) -> None:
     Exit codes: 0 when all is done or there is nothing to do, 1 when a refresh failed, 2 when the usage, a setting or an
     artifact is wrong and nothing was sent.
     """
-    from dbt_anymetrics.commands.refresh import refresh as run  # --help does not need it
+    from dbt_anymetrics.commands.refresh import refresh as run  # lazy: --help does not need it
 
     _run(run, given)
 

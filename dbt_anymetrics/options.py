@@ -58,6 +58,10 @@ class Options(Struct, frozen=True, kw_only=True):
     output: Literal["text", "json"] = "text"
     log_format: Literal["text", "json"] = "text"
 
+    def __repr__(self) -> str:
+        """Nothing of it: the address of a ledger may hold a password."""
+        return "Options(...)"
+
     @classmethod
     def of(cls, *layers: Mapping[str, Any]) -> Options:
         """The options that layers of them give, a later layer over an earlier one; None counts as not given."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from dbt_anymetrics.defaults import AUTH_TYPES, KEEP_DAYS, MAX_THREADS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
@@ -59,6 +61,17 @@ def _refuse_secret(_context: click.Context, _parameter: click.Parameter, value: 
         )
 
 
+def _refuse_password(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an address with a password on the command line, where everybody on the machine can see it."""
+    is_given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    if value and is_given and re.search(r"://[^/]*:[^/]*@|[?&]password=", value):
+        raise click.UsageError(
+            "--state: an address with a password is read from the environment only, since everybody on the machine can "
+            "see a command line. Set ANYMETRICS_STATE."
+        )
+    return value
+
+
 def options(*several: Decorator) -> Decorator:
     """Give a command several options at once, in this order; click 8.0 takes no `params=`."""
 
@@ -79,6 +92,7 @@ STATE = (
     click.option(
         "--state",
         envvar="ANYMETRICS_STATE",
+        callback=_refuse_password,
         show_envvar=True,
         metavar="FILE",
         help="The ledger, which remembers every refresh. [default: anymetrics.db in the target folder]",
@@ -261,7 +275,7 @@ def from_environment(arguments: Sequence[str] = (), **given: Any) -> Options:
 
     Raises UsageError for an argument or environment variable that cannot be read.
     """
-    from dbt_anymetrics.options import Options  # --help does not need it
+    from dbt_anymetrics.options import Options  # lazy: --help does not need it
 
     try:
         found = _everything.make_context("refresh", list(arguments)).params

@@ -1,19 +1,39 @@
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import scenario
+from tests.ledgers import Another, opened, served
 from tests.once import once
+from tests.postgres import Server, running
 from tests.shop import DS, Shop
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # So a shell starts what it runs in the background, and what these tests start would inherit it and never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many workers as processors: much of a test's time is spent waiting for a process or an answer."""
+    return 2 * (os.cpu_count() or 1)
+
+
+REAL_DBT = Path(__file__).parent / "dbt"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs a real dbt: all of its folder, and elsewhere what asks for the shop that dbt built."""
+    for item in items:
+        if REAL_DBT in item.path.parents or "built" in getattr(item, "fixturenames", ()):
+            item.add_marker("dbt")
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +45,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         assert done.returncode == 0, done.stdout
 
     return Shop(once(tmp_path_factory, "built", build))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server, where TEST_POSTGRES asks for one."""
+    with running(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
+
+
+@pytest.fixture
+def another(request: pytest.FixtureRequest, tmp_path: Path) -> Another:
+    """What opens the ledger of this test: a file or, with TEST_POSTGRES, a schema of its own on a server."""
+    if not os.environ.get("TEST_POSTGRES"):
+        return lambda: opened(tmp_path)
+    server: Server = request.getfixturevalue("server")
+    server.forget()
+    return lambda: served(server.address)
+
+
+@pytest.fixture
+def database(another: Another) -> Iterator[Database]:
+    """The ledger of this test."""
+    with another() as made:
+        yield made
 
 
 @pytest.fixture

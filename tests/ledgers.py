@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import FILE_NAME, Location, open_ledger
+from dbt_anymetrics.ledger.opening import FILE_NAME, Location, open_ledger, open_server
 
 
 def rows(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -34,11 +34,24 @@ def pending(path: Path) -> list[tuple[str, str]]:
     return rows(path, "SELECT table_name, partition FROM refresh WHERE status = 'pending' ORDER BY 1, 2")
 
 
+Another = Callable[[], AbstractContextManager[Database]]
+"""Opens the ledger of a test once more, as another command does."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Database]:
     """The database of a ledger, made where there is none."""
     ledger = open_ledger(Location(path / FILE_NAME if path.is_dir() else path, is_named=False), lambda _database: None)
     assert ledger.loss is None
+    with closing(ledger.database):
+        yield ledger.database
+
+
+@contextmanager
+def served(address: str) -> Iterator[Database]:
+    """The database of a ledger on a server."""
+    ledger = open_server(address, lambda _database: None)
+    assert ledger.loss is None, ledger.loss
     with closing(ledger.database):
         yield ledger.database
 

@@ -12,7 +12,15 @@ from click.core import ParameterSource
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
-from dbt_anymetrics.commands.prepare import NO_SETTINGS, Plan, connection_of, inputs_of, plan_with_ledger, project_of
+from dbt_anymetrics.commands.prepare import (
+    NO_SETTINGS,
+    Plan,
+    connection_of,
+    inputs_of,
+    plan_with_ledger,
+    project_of,
+    shown_state,
+)
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS, Inputs
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
@@ -84,6 +92,8 @@ def _settings(options: Options, context: click.Context) -> Iterator[tuple[str, s
 
 def _value(options: Options, name: str) -> str:
     value = getattr(options, name)
+    if name == "state":
+        value = shown_state(value)
     if name == "url" and value and any(mark in value for mark in PRIVATE_MARKS):
         return "(not shown, it may hold a password)"
     return "(not set)" if value is None else str(value)
@@ -194,7 +204,7 @@ def _connection(options: Options) -> str:
 
 
 def _probe(options: Options) -> str:
-    from dbt_anymetrics.server.client import PROBE, Client  # requests is slow to import
+    from dbt_anymetrics.server.client import PROBE, Client  # lazy: requests is slow to import
 
     connection = connection_of(options)
     with closing(Client(connection, os.environ)) as client:

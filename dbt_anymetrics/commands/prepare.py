@@ -9,6 +9,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +23,7 @@ from dbt_anymetrics.ledger.artifact import read as read_artifact
 from dbt_anymetrics.ledger.database import DamagedError, Database
 from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location, Opened, open_ledger, replaced, temporary
+from dbt_anymetrics.ledger.opening import Location, Opened, is_server, open_ledger, open_server, replaced, temporary
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.reporter import Opening, Reporter
@@ -147,8 +148,17 @@ def recorded(options: Options) -> dict[str, Any]:
     """The options as the artifact shows them; there is no secret among them. Raises UsageError."""
     given = msgspec.to_builtins(options, enc_hook=str)  # a path, or whatever YAML made of a var
     given["url"] = address_of(options)
+    given["state"] = shown_state(options.state)
     del given["seen_args"]
     return {key: value for key, value in given.items() if value not in (None, (), [], {}, False)}
+
+
+def shown_state(state: str | None) -> str | None:
+    """Where the ledger is, without a password."""
+    if not is_server(state):
+        return state
+    parts = urlsplit(state or "")
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def document(options: Options, items: Collection[Item], invocation_id: str | None) -> Document:
@@ -163,6 +173,8 @@ def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> 
         if earlier := read_artifact(folder):
             take_in(database, earlier, _normal(earlier.args.get("url")))
 
+    if options.state and is_server(options.state):
+        return open_server(options.state, fill)
     return open_ledger(Location.of(options.state, folder), fill, only_to_read=only_to_read)
 
 

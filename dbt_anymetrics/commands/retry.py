@@ -11,7 +11,7 @@ from dbt_anymetrics.commands.prepare import Plan, address_of, ledger_in, project
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.artifact import read
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location, Opened
+from dbt_anymetrics.ledger.opening import Location, Opened, is_server
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Item, LazyCollection
@@ -35,6 +35,8 @@ def retry(options: Options, reporter: Reporter, show: Show = show_nothing) -> En
 
 def _check_ledger(options: Options, folder: Path) -> None:
     """Refuse to make a ledger only to find it empty: this is the wrong folder, or nothing was refreshed yet."""
+    if is_server(options.state):
+        return
     location = Location.of(options.state, folder)
     if not location.path.exists() and not read(folder):
         hint = "Run dbt-anymetrics refresh first, or name the ledger with --state"

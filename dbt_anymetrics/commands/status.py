@@ -35,8 +35,9 @@ def status(options: Options) -> int:
 
 
 def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
-    there = opened.path and opened.path.exists()
-    yield f"Ledger: {opened.path}" if there else f"There is no ledger yet at {opened.path}."
+    is_there = not opened.path or opened.path.exists()
+    where = opened.path or opened.database.where
+    yield f"Ledger: {where}" if is_there else f"There is no ledger yet at {where}."
     yield from status_lines(causes(ledger.entries()), ledger.mistakes(), ledger.runs(_COMMANDS))
     if elsewhere := ledger.elsewhere():
         yield ""

@@ -43,6 +43,7 @@ class Config(Struct, gc=False, kw_only=True):
     """The part of a node's config that decides what is refreshed."""
 
     database: Any = None
+    schema: Any = None
     meta: Raw = _NULL
     materialized: str | None = None
     batch_size: Any = None
@@ -241,7 +242,7 @@ def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
         raise _not_the_artifact(path, data, kind, error) from None
     except MemoryError:
         raise ArtifactError("does not fit into memory", where=str(path)) from None
-    except (ValueError, OverflowError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
     if f"/{kind}/" not in found:
         raise _wrong_kind(path, kind, found)
@@ -257,7 +258,7 @@ def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
         # Python writes NaN and Infinity, which are no JSON, and so does dbt 1.x where a user's YAML has them.
         if not re.search(rb"\b(NaN|Infinity)\b", data):
             raise
-        import json  # seldom needed
+        import json  # lazy: seldom needed
 
         lenient = json.loads(bytes(data), parse_constant=lambda _: None)
         return msgspec.json.decode(msgspec.json.encode(lenient), type=artifact)

@@ -78,7 +78,7 @@ class Project:
         configured = self.configuration.get("target-path")
         if not isinstance(configured, str) or "{{" not in configured:
             return configured and str(configured)
-        from dbt_anymetrics.dbt_run.jinja import render  # jinja2 is slow to import
+        from dbt_anymetrics.dbt_run.jinja import render  # lazy: jinja2 is slow to import
 
         return str(render(configured, {}, self._environment))
 
@@ -106,7 +106,7 @@ class _LazyVars(Mapping[str, Any]):
 
 def load_yaml(text: str, where: str) -> dict[str, Any]:
     """The mapping that a YAML text holds. Raises UsageError when it is no YAML or no mapping."""
-    import yaml  # slow to import, seldom needed
+    import yaml  # lazy: slow to import, seldom needed
 
     try:
         loaded = yaml.safe_load(text)

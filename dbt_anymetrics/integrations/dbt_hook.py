@@ -77,7 +77,7 @@ class DbtOutput:
 def _fire_with_data(text: str, result: Result, level: Any) -> bool:
     """Fire an event with the data of a result; false where this dbt does not let us."""
     try:
-        from dbt_anymetrics.integrations.dbt_event import AnyMetricsRefresh  # it may fail in a dbt to come
+        from dbt_anymetrics.integrations.dbt_event import AnyMetricsRefresh  # lazy: it may fail in a dbt to come
 
         data = msgspec.to_builtins(result)
         fire_event(AnyMetricsRefresh(text, data), level=level)

@@ -58,7 +58,7 @@ class Listener:
 
 def _is_fatal(requests: list[str], invocation_id: str) -> bool:
     try:
-        from dbt_anymetrics.integrations.dbt_hook import answer  # only where the hook is used
+        from dbt_anymetrics.integrations.dbt_hook import answer  # lazy: only where the hook is used
 
         return answer(requests, invocation_id)
     except BaseException as error:  # noqa: BLE001 (a mistake of ours, or Ctrl-C, is no failure of the dbt run)

@@ -37,7 +37,7 @@ class Opened(Struct):
 
 
 class Location(Struct, frozen=True):
-    """Where a ledger is: in the target folder unless the user names another place."""
+    """Where a ledger in a file is: in the target folder unless the user names another place."""
 
     path: Path
     is_named: bool
@@ -49,6 +49,26 @@ class Location(Struct, frozen=True):
             return cls(folder / FILE_NAME, is_named=False)
         path = Path(state.strip()).expanduser().resolve()
         return cls(path / FILE_NAME if path.is_dir() else path, is_named=True)
+
+
+def is_server(state: str | None) -> bool:
+    """Whether `--state` names a database on a server."""
+    return bool(state and state.strip().startswith(("postgresql://", "postgres://")))
+
+
+def open_server(address: str, fill: Callable[[Database], None]) -> Opened:
+    """Open the ledger in a PostgreSQL database, its tables made at the first use. Raises UsageError without psycopg."""
+    try:
+        from dbt_anymetrics.ledger.postgres import PostgresDatabase  # lazy: only with the extra
+    except ImportError:
+        hint = "Install it with 'pip install \"dbt-anymetrics[postgres]\"'"
+        raise UsageError("a ledger in PostgreSQL needs the library psycopg", where=STATE, hint=hint) from None
+    try:
+        database = PostgresDatabase(address.strip())
+        database.prepare(fill)
+    except RecordError as loss:
+        return temporary(loss)
+    return Opened(database)
 
 
 def open_ledger(location: Location, fill: Callable[[Database], None], *, only_to_read: bool = False) -> Opened:

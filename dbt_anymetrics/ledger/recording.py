@@ -230,7 +230,7 @@ SET message = excluded.message, invocation_id = excluded.invocation_id
 _OUTCOME = """
 INSERT INTO outcome
     (refresh, command, status, message, http_status, code, trace_id, attempts, started_at, completed_at)
-SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM refresh
+SELECT id, CAST(? AS INTEGER), ?, ?, CAST(? AS INTEGER), ?, ?, CAST(? AS INTEGER), ?, ? FROM refresh
 WHERE service = ? AND invocation_id = ? AND table_name = ? AND partition = ?
 """
 

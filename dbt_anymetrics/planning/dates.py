@@ -87,7 +87,7 @@ class Dates:
     def _rendered(self, term: object, package: str) -> object:
         if not isinstance(term, str) or not partition.is_template(term):
             return term
-        from dbt_anymetrics.dbt_run.jinja import render  # jinja2 is slow to import, seldom needed
+        from dbt_anymetrics.dbt_run.jinja import render  # lazy: jinja2 is slow to import, seldom needed
 
         facts = {"run_started_at": self._run.started_at, "invocation_id": self._run.invocation_id}
         return render(term, self._vars(package), self._environment, facts)

@@ -101,7 +101,7 @@ def _check(key: str, value: object) -> None:
 
 
 def _nearest(key: str) -> str:
-    from difflib import get_close_matches  # only needed for a mistake
+    from difflib import get_close_matches  # lazy: only needed for a mistake
 
     # A cut-off of 0 always finds one: the nearest right key is a better guess than none.
     nearest = get_close_matches(key, KEYS, n=1, cutoff=0)

@@ -35,10 +35,20 @@ def _in_columns(columns: Raw) -> str | None:
         (
             f"columns: {name}: {place}"
             for name, column in _decoded(columns, dict[str, object]).items()
-            for place in settings_in(column)
+            for place in settings_in(_own(column))
         ),
         None,
     )
+
+
+def _own(column: object) -> object:
+    """What a user wrote on a column. dbt 2.x copies the node's meta to each column without one of its own.
+
+    Wherever a column has a config, its own meta is in there too.
+    """
+    if isinstance(column, Mapping) and isinstance(column.get("config"), Mapping):
+        return {key: value for key, value in column.items() if key != "meta"}
+    return column
 
 
 def _decoded(raw: Raw, kind: type[dict[str, object] | dict[str, Raw]]) -> Mapping[str, object]:

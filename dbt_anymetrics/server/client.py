@@ -147,6 +147,8 @@ class Client:
 
 def _read(response: requests.Response) -> bytes:
     """The body, cut at a size that no answer of the API reaches."""
+    # Left to itself, urllib3 1.x takes an answer that was cut short for a whole one.
+    response.raw.enforce_content_length = True
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
@@ -183,5 +185,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _inner(error: BaseException) -> BaseException | None:
-    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+    # urllib3 1.x tries a call of Python 2 first, and hides that with `from None`.
+    context = None if error.__suppress_context__ else error.__context__
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, context)
     return next((inner for inner in candidates if isinstance(inner, BaseException)), None)

@@ -21,19 +21,27 @@ GOLDEN = FOLDER / "golden.md"
 
 HEAD = """# The table names of each adapter
 
-What `dbt parse` of each adapter calls a model (database, schema, and the relation that dbt would create), and the name
-that we give AnyMetrics for it with the data source `ds` and no other setting. Written by
-`python -m tests.adapters.record`, from the recordings beside this file, and held by `tests/test_adapters.py`: a change
-here is a change of the names that users' tables have, to be reviewed as one.
+For each adapter:
+
+- what `dbt parse` records for a node: its database and schema, and dbt's name of the relation;
+- where `dbt run` creates the table: the name in its `create` statement, sent over a connection that answers nothing
+  (`tests/adapters/statements.py`). *not tried* stands for seeds and snapshots, for materializations that an adapter
+  does not have, and for statements that need a real database;
+- the name that we give AnyMetrics, with the data source `ds` and no other setting.
+
+`python -m tests.adapters.record` writes this file from the recordings beside it, and
+`tests/unit/planning/test_adapters.py` compares the two: a change here changes the names of
+users' tables, and is to be reviewed as such.
 """
 
-OWN_ENGINES = ["starrocks", "doris"]
+OWN_ENGINES = ["starrocks", "doris", "for_apache_doris"]
 
-COLUMNS = "| node | config | database | schema | dbt's relation | AnyMetrics' table |\n|---|---|---|---|---|---|\n"
+HEADINGS = ("node", "config", "database", "schema", "dbt's relation", "created as", "AnyMetrics' table")
+COLUMNS = f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}\n"
 
 
 def adapters() -> list[str]:
-    """The recorded adapters: AnyMetrics' own engines first, then in alphabetical order."""
+    """The recordings, most of them named after the adapter: AnyMetrics' own engines first, then alphabetically."""
     others = {file.stem for file in FOLDER.glob("*.json")} - set(OWN_ENGINES)
     return [*OWN_ENGINES, *sorted(others)]
 
@@ -55,9 +63,9 @@ def node(adapter: str, name: str) -> Node:
     return found
 
 
-def table(node: Node, adapter: str, catalog: str | None = None) -> str:
+def table(node: Node, adapter: str, **settings: Any) -> str:
     """AnyMetrics' name of the node's table. Raises NodeError."""
-    return node_table_name(node, NodeSettings(catalog=catalog), "ds", adapter)
+    return node_table_name(node, NodeSettings(**settings), "ds", manifest(adapter).metadata.adapter_type)
 
 
 def golden() -> str:
@@ -78,14 +86,28 @@ def rows(adapter: str) -> Iterator[list[str]]:
     """What is said of each node."""
     nodes = recorded(adapter)["manifest"]["nodes"]
     for unique_id, known in manifest(adapter).nodes.items():
-        relation, config = nodes[unique_id]["relation_name"], nodes[unique_id]["config"]
+        recorded_node = nodes[unique_id]
+        config = recorded_node["config"]
         own = [f"{key}: {config[key]}" for key in ("catalog", "database", "schema", "alias") if key in config]
-        try:
-            name = code(table(known, adapter))
-        except NodeError as error:
-            name = "error: " + str(error).partition(" (")[0]
-        dbts = map(code, (known.database, known.schema, relation))
-        yield [known.name, ", ".join([config["materialized"], *own]), *dbts, name]
+        dbts = map(code, (known.database, known.schema, recorded_node["relation_name"]))
+        names = (creates(recorded_node), ours(known, adapter))
+        yield [known.name, ", ".join([known.materialized, *own]), *dbts, *names]
+
+
+def creates(recorded_node: dict[str, Any]) -> str:
+    """Where dbt creates the table, or why it does not."""
+    text = recorded_node["creates"]
+    if not text:
+        return "not tried"
+    return text if text.startswith("refused: ") else code(text)
+
+
+def ours(known: Node, adapter: str) -> str:
+    """AnyMetrics' name of a node's table, or the error."""
+    try:
+        return code(table(known, adapter))
+    except NodeError as error:
+        return f"error: {error.where}: {error.what}"
 
 
 def code(text: str | None) -> str:

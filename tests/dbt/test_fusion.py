@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,25 @@ def test_a_microbatch_model_with_a_failed_batch_is_not_refreshed(shop: Shop, san
     span = ("--event-time-start", "2024-07-13", "--event-time-end", "2024-07-16")
     assert around(shop, "run", "--select", "daily_orders", "--vars", variables, *span).returncode == 1
     assert sent(sandbox) == []
+
+
+def microbatch(shop: Shop, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return around(shop, "run", "--select", "daily_orders", "--vars", f"{{ds: {DAY}, microbatch: true}}", *arguments)
+
+
+def test_the_days_of_the_event_time_range_are_refreshed(shop: Shop, sandbox: Sandbox) -> None:
+    # dbt 2.0.0rc196 records no batches: the command line is the only place that tells the range.
+    done = microbatch(shop, "--event-time-start", "2024-07-13", "--event-time-end", "2024-07-16")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(sent(sandbox)) == [(f"{MAIN}.daily_orders", f"2024-07-{day}") for day in (13, 14, 15)]
+
+
+def test_without_an_event_time_range_a_microbatch_model_is_an_error_that_says_what_to_do(
+    shop: Shop, sandbox: Sandbox
+) -> None:
+    # dbt builds every day up to now, which is slow from the model's own begin: from today it is one.
+    done = microbatch(shop, "--event-time-start", str(datetime.now(timezone.utc).date()))
+    assert done.returncode == 1
+    assert sent(sandbox) == []
+    assert "anymetrics.partition: is not set, and dbt 2" in done.stdout
+    assert "dbt-anymetrics dbt build --event-time-start" in done.stdout

@@ -102,6 +102,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.dbt
 def test_dbt_installs_the_package_from_a_tag_and_parses_without_a_warning(tagged: Path, tmp_path: Path) -> None:
     profile = {"mart": {"target": "dev", "outputs": {"dev": {"type": "duckdb", "path": "mart.duckdb"}}}}
     project = {"name": "mart", "version": "1.0.0", "profile": "mart", "on-run-end": "{{ anymetrics.refresh() }}"}

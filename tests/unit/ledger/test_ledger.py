@@ -6,7 +6,6 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -23,7 +22,7 @@ from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, VERSION
 from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import Counts, LazyCollection, Refresh, Result, Status, Timing
-from tests.ledgers import opened, pending, rows
+from tests.ledgers import Another, opened, rows
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
 DAYS = [date(2024, 7, day) for day in (15, 16, 17)]
@@ -58,18 +57,18 @@ def send(recording: Recording, *results: Result) -> None:
     recording.add([(result, claimed.horizon) for result in results])
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with opened(tmp_path) as made:
-        yield made
+def asked(database: Database) -> list[tuple[str, str]]:
+    """Each table and date that is pending."""
+    found = database.rows("SELECT table_name, partition FROM refresh WHERE status = 'pending' ORDER BY 1, 2")
+    return [(table, day) for table, day in found]
 
 
 # What is remembered
 
 
-def test_everything_asked_for_is_pending_before_anything_is_sent(database: Database, tmp_path: Path) -> None:
+def test_everything_asked_for_is_pending_before_anything_is_sent(database: Database) -> None:
     begin(database).ask([refresh(day) for day in DAYS], ())
-    assert pending(tmp_path) == [("t", str(day)) for day in DAYS]
+    assert asked(database) == [("t", str(day)) for day in DAYS]
 
 
 def test_what_is_confirmed_for_a_dbt_run_is_skipped_and_keeps_its_facts(database: Database) -> None:
@@ -118,13 +117,13 @@ def test_a_success_does_not_count_for_a_run_that_asked_after_it_was_sent(databas
     assert list(second.ledger.pending()) == [refresh(invocation="later")]
 
 
-def test_force_keeps_what_was_confirmed_until_there_is_a_new_answer(database: Database, tmp_path: Path) -> None:
+def test_force_keeps_what_was_confirmed_until_there_is_a_new_answer(database: Database) -> None:
     recording = begin(database)
     recording.ask([refresh(day) for day in DAYS], ())
     send(recording, *(done(refresh(day)) for day in DAYS))
     again = begin(database)
     again.ask([refresh(day) for day in DAYS], ())
-    assert pending(tmp_path) == []
+    assert asked(database) == []
     assert again.claim([refresh()], force=True).states == [Claim.OURS]
 
 
@@ -177,17 +176,17 @@ def test_a_node_with_wrong_settings_is_remembered_until_it_is_planned(database: 
     assert recording.ledger.mistakes() == []
 
 
-def test_what_is_old_is_removed_and_what_is_pending_stays(database: Database, tmp_path: Path) -> None:
+def test_what_is_old_is_removed_and_what_is_pending_stays(database: Database) -> None:
     recording = begin(database)
     recording.ask([refresh(day) for day in DAYS], ())
     send(recording, done(refresh()), done(refresh(DAYS[1]), Status.ERROR))
     recording.end(Counts(ok=1, error=1), 1, keep_days=1)
-    assert len(rows(tmp_path, "SELECT * FROM refresh")) == 3
+    assert len(database.rows("SELECT * FROM refresh")) == 3
     later = begin(database)
     later.end(Counts(), 0, keep_days=0)
-    assert pending(tmp_path) == [("t", str(day)) for day in DAYS[1:]]
-    assert len(rows(tmp_path, "SELECT * FROM outcome")) == 1
-    assert len(rows(tmp_path, "SELECT * FROM refresh")) == 2
+    assert asked(database) == [("t", str(day)) for day in DAYS[1:]]
+    assert len(database.rows("SELECT * FROM outcome")) == 1
+    assert len(database.rows("SELECT * FROM refresh")) == 2
 
 
 # Who sends
@@ -221,16 +220,14 @@ def test_what_another_command_sent_for_the_same_run_is_not_sent_again(database: 
     ["pid = 4194304", "host = 'elsewhere', seen_at = '2024-01-01T00:00:00.000000+00:00'"],
     ids=["killed", "of another machine, long unseen"],
 )
-def test_what_a_dead_command_was_sending_is_free_and_perhaps_sent(
-    change: str, database: Database, tmp_path: Path
-) -> None:
+def test_what_a_dead_command_was_sending_is_free_and_perhaps_sent(change: str, database: Database) -> None:
     dead, living = begin(database), begin(database)
     dead.ask([refresh(), refresh(DAYS[1])], ())
     dead.claim([refresh()], force=False)
     database.write(lambda statements: statements.run(f"UPDATE command SET {change} WHERE id = 1"))
     assert living.claim([refresh()], force=False).states == [Claim.BUSY]
     assert living.claim([refresh()], force=False).states == [Claim.OURS]
-    found = rows(tmp_path, "SELECT perhaps_sent, message FROM refresh ORDER BY id")
+    found = database.rows("SELECT perhaps_sent, message FROM refresh ORDER BY id")
     assert [perhaps for perhaps, _ in found] == [1, 0]
     assert "AnyMetrics may have refreshed it" in found[0][1]
 
@@ -244,22 +241,22 @@ def test_a_command_of_another_machine_that_was_just_seen_is_not_disturbed(databa
         assert ours.claim([refresh()], force=False).states == [Claim.BUSY]
 
 
-def test_a_command_at_work_is_seen(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_at_work_is_seen(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = begin(database)
-    before = rows(tmp_path, "SELECT seen_at FROM command")
+    before = database.rows("SELECT seen_at FROM command")
     recording.beat()
-    assert rows(tmp_path, "SELECT seen_at FROM command") == before
+    assert database.rows("SELECT seen_at FROM command") == before
     monkeypatch.setattr("dbt_anymetrics.ledger.recording.BEAT", timedelta(0))
     recording.beat()
-    assert rows(tmp_path, "SELECT seen_at FROM command") > before
+    assert database.rows("SELECT seen_at FROM command") > before
 
 
-def test_many_threads_claim_each_refresh_once(tmp_path: Path) -> None:
+def test_many_threads_claim_each_refresh_once(another: Another) -> None:
     days = [DAYS[0] + timedelta(days=number) for number in range(100)]
     taken: list[date] = []
 
     def work() -> None:
-        with opened(tmp_path) as own:
+        with another() as own:
             recording = begin(own)
             recording.ask([refresh(day) for day in days], ())
             for day in days:

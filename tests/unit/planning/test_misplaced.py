@@ -18,6 +18,11 @@ KEYED: list[Json] = [
 ]
 
 
+def twice(keys: Json) -> Json:
+    """The meta of a column, as dbt 1.10 and later write it."""
+    return {"meta": keys, "config": {"meta": keys}}
+
+
 def configured(node: Json, keys: Json) -> Json:
     """The node with more keys in its config, as dbt writes them."""
     return {**node, "config": {**node["config"], **keys}, "unrendered_config": {"materialized": "table", **keys}}
@@ -38,7 +43,7 @@ def test_a_key_of_the_config_is_named_with_its_right_place(keyed: Json) -> None:
 
 
 @pytest.mark.parametrize("keyed", KEYED[:3], ids=str)
-@pytest.mark.parametrize("wrap", [lambda k: k, lambda k: {"meta": k}, lambda k: {"config": {"meta": k}}])
+@pytest.mark.parametrize("wrap", [lambda k: k, lambda k: {"meta": k}, lambda k: {"config": {"meta": k}}, twice])
 def test_a_key_of_a_column_is_named_with_its_right_place(keyed: Json, wrap: object) -> None:
     said = message(columns={"id": {"name": "id", **wrap(keyed)}})  # type: ignore[operator]
     assert said.startswith("columns: id: ")
@@ -72,6 +77,12 @@ def test_it_holds_for_a_node_without_any_other_setting(kind: str) -> None:
 )
 def test_what_a_company_keeps_about_its_columns_is_its_own_business(columns: Json) -> None:
     (result,) = planned({**node_json(meta=TABLE), "columns": {"id": {"name": "id", **columns}}})
+    assert result.status is Status.PLANNED
+
+
+def test_the_copy_of_the_nodes_meta_that_dbt_2_gives_a_column_is_no_mistake() -> None:
+    columns = {"id": {"name": "id", "meta": TABLE, "config": {}}}
+    (result,) = planned({**node_json(meta=TABLE), "columns": columns})
     assert result.status is Status.PLANNED
 
 

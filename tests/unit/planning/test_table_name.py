@@ -19,6 +19,13 @@ def name(
     return node_table_name(node(**fields), settings or NodeSettings(), datasource, adapter)  # type: ignore[arg-type]
 
 
+def fault(adapter: str | None = "starrocks", **fields: Any) -> str:
+    """The error in place of a name."""
+    with pytest.raises(NodeError) as caught:
+        name(adapter, **fields)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("adapter", "fields", "expected"),
     [
@@ -65,37 +72,75 @@ def test_the_catalog_setting_wins_over_the_models_own_catalog() -> None:
 
 @pytest.mark.parametrize("database", [None, "", " ", "None"])
 def test_a_database_without_a_usable_value_is_an_error_that_names_the_catalog_key(database: str | None) -> None:
-    with pytest.raises(NodeError, match=r"^anymetrics\.catalog: has no usable value"):
-        name("oracle", database=database)
+    assert fault("mysql", database=database) == (
+        "anymetrics.catalog: is not set, and the mysql adapter names no database to take it from. Set it to the "
+        "catalog in which AnyMetrics sees the table, for example anymetrics.catalog: mysql_catalog"
+    )
 
 
 @pytest.mark.parametrize("adapter", ["starrocks", "oracle"])
 def test_a_catalog_set_to_none_as_text_is_an_error_and_not_another_catalog(adapter: str) -> None:
-    with pytest.raises(NodeError, match=r"^anymetrics\.catalog: "):
-        name(adapter, settings=NodeSettings(catalog="None"), database="dw")
+    said = fault(adapter, settings=NodeSettings(catalog="None"), database="dw")
+    assert said.startswith("anymetrics.catalog: is the text None. Set it to the catalog ")
 
 
 @pytest.mark.parametrize("datasource", [None, ""])
 def test_a_missing_datasource_is_an_error_that_names_the_key_and_the_option(datasource: str | None) -> None:
-    with pytest.raises(NodeError, match=r"^anymetrics\.datasource: is not set.*--datasource / ANYMETRICS_DATASOURCE"):
-        name(datasource=datasource)
+    assert fault(datasource=datasource) == (
+        "anymetrics.datasource: is not set. Set it in meta, for example anymetrics.datasource: starrocks, or for every "
+        "node with --datasource / ANYMETRICS_DATASOURCE"
+    )
 
 
-@pytest.mark.parametrize("part", ["a`b", "a.b", "a\nb", "a\x1bb", "a\u202eb"])
+@pytest.mark.parametrize("part", ["a`b", "a.b", "a\nb", "a\x1bb", "a\u202eb", " a", "a\t"])
 @pytest.mark.parametrize("key", ["datasource", "catalog", "table"])
 def test_a_part_that_the_form_cannot_hold_is_an_error_that_names_its_key(key: str, part: str) -> None:
-    with pytest.raises(NodeError, match=rf"^anymetrics\.{key}: "):
-        name(settings=NodeSettings(**{key: part}))  # type: ignore[arg-type]
+    said = fault(settings=NodeSettings(**{key: part}))  # type: ignore[arg-type]
+    assert said.startswith(f"anymetrics.{key}: ")
+    assert said.endswith(f". It is now: {part!r}")
 
 
-@pytest.mark.parametrize("schema", [None, "", " ", "a.b.c", "hive.", "hive.a`b"])
-def test_a_schema_that_the_form_cannot_hold_is_an_error_that_names_its_key(schema: str | None) -> None:
-    with pytest.raises(NodeError, match=r"^anymetrics\.schema: "):
-        name(schema=schema)
+@pytest.mark.parametrize("schema", [None, "", " "])
+def test_a_schema_that_dbt_does_not_know_is_an_error_that_says_what_to_set(schema: str | None) -> None:
+    assert fault(schema=schema) == (
+        "anymetrics.schema: is not set, and dbt has no schema for this node. Set it to the schema in which AnyMetrics "
+        "sees the table, for example anymetrics.schema: shop"
+    )
+
+
+@pytest.mark.parametrize("schema", ["a.b.c", "hive.", "hive.a`b"])
+def test_a_schema_that_the_form_cannot_hold_is_an_error_that_names_its_key(schema: str) -> None:
+    assert fault(schema=schema).startswith("anymetrics.schema: ")
+
+
+def test_an_incremental_model_of_an_external_catalog_is_named_where_the_artifacts_tell_its_schema() -> None:
+    external = {"catalog": "hive", "materialized": "incremental"}
+    assert name(config=external) == "sr.`hive.mart`.orders"
+    assert name(config={**external, "schema": "mart", "database": "lake"}) == "sr.`hive.lake`.orders"
+    assert name(settings=NodeSettings(schema="raw"), config={**external, "schema": "mart"}) == "sr.`hive.raw`.orders"
+    assert fault(config={**external, "schema": "mart"}).startswith("anymetrics.schema: is not set, and dbt-starrocks ")
 
 
 def test_a_name_has_at_most_128_characters_backticks_included() -> None:
     longest = "t" * (MAX_LENGTH - len("sr.`default_catalog.mart`."))
     assert len(name(alias=longest)) == 128
-    with pytest.raises(NodeError, match="has 129 characters"):
-        name(alias=longest + "t")
+    said = fault(alias=longest + "t")
+    assert said.startswith("the table name: is longer than the 128 characters that AnyMetrics allows. Shorten it ")
+    assert "It has 129 characters: " in said
+
+
+@pytest.mark.parametrize(
+    ("adapter", "fields"),
+    [
+        ("mysql", {}),
+        (None, {}),
+        ("oracle", {"config": {"database": "other"}}),
+        ("doris", {"database": "other"}),
+        ("salesforce", {}),
+        ("starrocks", {"schema": None}),
+    ],
+)
+def test_nodes_with_one_cause_have_one_message_in_a_persons_words(adapter: str | None, fields: dict[str, Any]) -> None:
+    said = {fault(adapter, alias=alias, **{"database": None, **fields}) for alias in ("orders", "customers")}
+    assert len(said) == 1
+    assert "None" not in said.pop()
