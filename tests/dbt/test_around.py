@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.cli import main
-from dbt_anymetrics.commands.dbt import look, separate
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import MAIN, sent
 from tests.shop import DAY, DBT, DS, Shop
 
-ONE = ("run", "--select", "dim_customers")
+ONE = ("run", "--select", "dim_customers", *DS)
+"""Of the vars that the shop was built with, so that dbt need not parse it again."""
 
 
 def around(shop: Shop, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +22,7 @@ def around(shop: Shop, *arguments: str, **environment: str) -> subprocess.Comple
 
 
 def test_dbt_runs_as_given_and_what_it_built_is_refreshed(shop: Shop, sandbox: Sandbox) -> None:
-    done = around(shop, *ONE, *DS)
+    done = around(shop, *ONE)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 OK created sql table model main.dim_customers" in done.stdout
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
@@ -42,7 +41,7 @@ def test_our_exit_code_counts_where_dbt_succeeds(shop: Shop) -> None:
     assert done.stderr.splitlines()[-1] == "The exit code 1 is dbt-anymetrics' (dbt: 0, dbt-anymetrics: 1)."
 
 
-@pytest.mark.parametrize("arguments", [("ls",), ("parse",), ("run", "--select", "dim_customers", "--no-write-json")])
+@pytest.mark.parametrize("arguments", [("ls",), ("parse",), (*ONE, "--no-write-json")])
 def test_results_of_an_earlier_run_are_never_used(shop: Shop, sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
     done = around(shop, *arguments)
     assert done.returncode == 0
@@ -73,12 +72,6 @@ def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: S
     assert done.stdout.endswith("AnyMetrics: Done. OK=0 ERROR=0 SKIP=0 TOTAL=0, already refreshed by the hook: 1\n")
 
 
-def test_a_dbt_that_is_not_there_is_said(shop: Shop) -> None:
-    done = shop.program("dbt", "run", ANYMETRICS_DBT="no-such-dbt")
-    assert done.returncode == 2
-    assert "ANYMETRICS_DBT: there is no no-such-dbt to run" in done.stderr
-
-
 def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
     stand_in = tmp_path / "dbt"
     stand_in.write_text(
@@ -104,7 +97,7 @@ def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, 
 
 
 def test_options_of_ours_before_dbts_command_are_ours(shop: Shop, sandbox: Sandbox) -> None:
-    arguments = ("--no-use-colors", "--run-date=2024-03-01", "--log-level", "info", "--force", *ONE, *DS)
+    arguments = ("--no-use-colors", "--run-date=2024-03-01", "--log-level", "info", "--force", *ONE)
     done = shop.program("dbt", *arguments, ANYMETRICS_DBT=DBT)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 OK created sql table model main.dim_customers" in done.stdout
@@ -116,56 +109,3 @@ def test_our_options_behind_dbts_command_are_refused_before_dbt_runs(shop: Shop,
     assert done.returncode == 2
     assert "--run-date is an option of dbt-anymetrics and has to stand before dbt's command" in done.stderr
     assert done.stdout == ""
-
-
-@pytest.mark.parametrize("option", ["--help", "-h"])
-def test_help_is_that_of_our_own_command(option: str, shop: Shop) -> None:
-    done = shop.program("dbt", option, ANYMETRICS_DBT="no-such-dbt")
-    assert done.returncode == 0
-    assert "--run-date DATE" in done.stdout
-    assert "--threads" not in done.stdout.partition("Options:")[2]  # dbt's own
-
-
-@pytest.mark.parametrize(
-    ("arguments", "ours", "dbts"),
-    [
-        ("build --threads 4", "", "build --threads 4"),
-        ("--run-date 2024-07-17 build -s marts", "--run-date 2024-07-17", "build -s marts"),
-        ("--force -- build", "--force", "build"),
-        ("--force -- --quiet build", "--force", "--quiet build"),
-        ("--vars {a:1} --force build", "--force", "--vars {a:1} build"),
-        (
-            "--log-format json --timezone=UTC run --vars --url",
-            "--timezone=UTC",
-            "--log-format json run --vars --url",
-        ),
-        ("--quiet --partition", "--partition", "--quiet"),
-        ("--version", "", "--version"),
-        ("", "", ""),
-    ],
-)
-def test_options_are_separated_by_whose_they_are(arguments: str, ours: str, dbts: str) -> None:
-    parameters = main.commands["dbt"].params
-    assert separate(arguments.split(), parameters) == (ours.split(), dbts.split())
-
-
-def test_what_dbt_2_does_not_record_is_read_from_its_arguments() -> None:
-    seen = look(
-        [
-            *(
-                "run",
-                "--target",
-                "--empty",
-                "--vars={ds: 2024-07-17}",
-                "--project-dir",
-                "p",
-                "-f",
-                "--sample",
-                "3 days",
-            ),
-            *("--event-time-start", "2024-07-11", "--event-time-end=2024-07-14"),
-        ]
-    )
-    assert (seen.args.event_time_start, seen.args.event_time_end) == ("2024-07-11", "2024-07-14")
-    assert (seen.project_dir, seen.vars) == ("p", "{ds: 2024-07-17}")
-    assert (seen.args.full_refresh, seen.args.empty, seen.args.sample) == (True, False, "3 days")

@@ -175,14 +175,14 @@ def test_the_log_file_holds_none_of_our_colours(hooked: Shop, sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "gbk"])
-def test_a_message_that_the_terminal_cannot_show_stops_nothing(encoding: str, built: Shop, tmp_path: Path) -> None:
+def test_a_message_that_the_terminal_cannot_show_stops_nothing(encoding: str, hooked: Shop) -> None:
     body = json.dumps({"success": False, "code": "SM99002", "data": None, "errorMsg": "\u6570\u636e\u6e90 \U0001f6ab"})
     with RawServer(lambda visit: visit.answer_all(http(body.encode()))) as server:
         identity = {"ANYMETRICS_TENANT_ID": "tn", "ANYMETRICS_AUTH_TYPE": "UID", "ANYMETRICS_AUTH_VALUE": "a-secret"}
-        shop = hook(built.copy(tmp_path / "shop", {**identity, "ANYMETRICS_URL": server.url}), REFRESH)
         command = [DBT, "--no-use-colors", *ONE, *DS]
-        environment = {**shop.environment, "PYTHONIOENCODING": f"{encoding}:strict"}
-        done = subprocess.run(command, cwd=shop.folder, env=environment, capture_output=True, check=False)
+        strict = {"PYTHONIOENCODING": f"{encoding}:strict"}
+        environment = {**hooked.environment, **identity, **strict, "ANYMETRICS_URL": server.url}
+        done = subprocess.run(command, cwd=hooked.folder, env=environment, capture_output=True, check=False)
     assert done.returncode == 0
     output = (done.stdout + done.stderr).decode(encoding)
     assert "model.shop.dim_customers: " in output
@@ -305,7 +305,7 @@ def test_a_mistake_of_ours_does_not_reach_dbt(hooked: Shop, tmp_path: Path) -> N
     assert "[anymetrics] the refresh ended early: RuntimeError" in done.stdout
 
 
-def test_ctrl_c_during_the_refresh_leaves_dbt_as_it_was(built: Shop, tmp_path: Path) -> None:
+def test_ctrl_c_during_the_refresh_leaves_dbt_as_it_was(hooked: Shop) -> None:
     arrived, let_go = os.pipe()
 
     def answer(number: int) -> Shape:
@@ -313,18 +313,17 @@ def test_ctrl_c_during_the_refresh_leaves_dbt_as_it_was(built: Shop, tmp_path: P
         return Shape.HANG
 
     with Sandbox(answers=answer) as sandbox:
-        shop = hook(built.copy(tmp_path / "shop", sandbox.environment), REFRESH)
         command = [DBT, "--no-use-colors", *ONE, *DS]
-        environment = {**shop.environment, "ANYMETRICS_TIMEOUT": "2"}
+        environment = {**hooked.environment, **sandbox.environment, "ANYMETRICS_TIMEOUT": "2"}
         with subprocess.Popen(
-            command, cwd=shop.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=hooked.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             os.read(arrived, 1)
             process.send_signal(signal.SIGINT)
             stdout, _ = process.communicate(timeout=60)
         assert process.returncode == 0, stdout
         assert "Ctrl-C" in stdout
-        assert [result["status"] for result in shop.artifact()["results"]].count("error") == 1
+        assert [result["status"] for result in hooked.artifact()["results"]].count("error") == 1
     os.close(arrived)
     os.close(let_go)
 

@@ -7,6 +7,8 @@ A fault meets a single request (the first, the middle one, the last) or all of t
   an answer of something else        that refresh fails         given up after 10 in a row, or twice the threads
   a passing trouble                  tried again, succeeds      tried 5 times while the budget lasts; given up as above
   an odd success                     succeeds                   every refresh succeeds
+
+`make test` tries 7 of the 12 cases of each shape, `make soak` all of them.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from tests.ledgers import confirmed, opened, pending
 from tests.raw_server import RawServer, Visit, http
 from tests.shop import Shop
 from tests.soak import soak
+from tests.tiers import tiered
 
 S = Shape
 
@@ -177,13 +180,19 @@ CASES = [
     *((position, MANY, threads) for position in POSITIONS for threads in (1, 8)),
 ]
 
+SHORT = {
+    *(("first", 1, 1), ("all", 1, 8)),
+    *(("first", MANY, 8), ("middle", MANY, 1), ("last", MANY, 8), ("all", MANY, 1), ("all", MANY, 8)),
+}
+"""Each position and each number of threads, though not each with each."""
+
 
 def test_every_shape_is_of_one_kind() -> None:
     kinds = (REFUSALS, ELSEWHERE, PASSING, SUCCESSES)
     assert sorted(shape for kind in kinds for shape in kind) == sorted(Shape)
 
 
-@pytest.mark.parametrize(("position", "number", "threads"), CASES)
+@pytest.mark.parametrize(("position", "number", "threads"), tiered(CASES, lambda _, case: case in SHORT))
 @pytest.mark.parametrize("shape", sorted(Shape))
 def test_a_fault_has_its_outcome(shape: Shape, position: str, number: int, threads: int, tmp_path: Path) -> None:
     meets = POSITIONS[position]

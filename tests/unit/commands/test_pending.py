@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.builders import Json, data_test_json, manifest_json, node_json, result_json, run_json, write_artifacts
-from tests.expected import sent, sent_tables
+from tests.expected import sent
 from tests.ledgers import pending, rows
 from tests.shop import DAY, ROOT, Shop
 
@@ -217,49 +215,3 @@ def test_an_artifact_of_a_version_without_a_ledger_is_taken_in_once(tmp_path: Pa
         assert len(sandbox.received) == 2
         assert shop.cli("retry").returncode == 0
         assert len(sandbox.received) == 2
-
-
-# With real dbt, in each of the three ways in
-
-
-def by_the_hook(shop: Shop, *arguments: str) -> None:
-    shop.dbt(*arguments)
-
-
-def by_the_command(shop: Shop, *arguments: str) -> None:
-    shop.dbt(*arguments)
-    shop.cli("refresh", "--run-date", DAY)
-
-
-def by_the_wrapper(shop: Shop, *arguments: str) -> None:
-    shop.program("dbt", "--run-date", DAY, *arguments)
-
-
-def with_hook(shop: Shop) -> Shop:
-    with (shop.folder / "dbt_project.yml").open("a") as file:
-        file.write(f"\non-run-end: \"{{{{ anymetrics.refresh(run_date='{DAY}') }}}}\"\n")
-    return shop
-
-
-@pytest.mark.parametrize("way", [by_the_hook, by_the_command, by_the_wrapper])
-def test_a_test_that_passes_on_dbt_retry_lets_its_table_be_refreshed(
-    way: Callable[..., None], shop: Shop, sandbox: Sandbox
-) -> None:
-    if way is by_the_hook:
-        with_hook(shop)
-    way(shop, "build", "--select", "fct_order_items", "--vars", f"{{ds: {DAY}, fail_test: true}}")
-    assert sent(sandbox) == []
-    assert len(pending(shop.target)) == 1
-    with duckdb.connect(str(next(shop.folder.glob("*.duckdb")))) as data:
-        data.execute("update main.fct_order_items set quantity = 4 where quantity is null")
-    way(shop, "retry")
-    assert sent_tables(sandbox) == {"fct_order_items"}
-    assert pending(shop.target) == []
-
-
-def test_dbt_test_with_the_hook_lets_go_too(shop: Shop, sandbox: Sandbox) -> None:
-    with_hook(shop).dbt("build", "--select", "fct_order_items", "--vars", f"{{ds: {DAY}, fail_test: true}}")
-    with duckdb.connect(str(next(shop.folder.glob("*.duckdb")))) as data:
-        data.execute("update main.fct_order_items set quantity = 4 where quantity is null")
-    done = shop.dbt("test", "--select", "fct_order_items")
-    assert sent_tables(sandbox) == {"fct_order_items"}, done.stdout
