@@ -46,7 +46,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TEST_TOOLS = nox.project.dependency_groups(PYPROJECT, "test")
 
-INSIDE_AND_AROUND = ("tests/test_hook.py", "tests/test_around.py")
+INSIDE_AND_AROUND = ("tests/dbt/test_hook.py", "tests/dbt/test_around.py")
 
 RUNS_DBT = re.compile(r"\b(shop|built): Shop\b|\bDBT\b")
 """What stands in a file of tests that run a real dbt."""
@@ -105,7 +105,7 @@ def dbt(session: nox.Session, version: str) -> None:
     """The three ways in, with one dbt-core and DuckDB."""
     install_dbt(session, version)
     install_ours(session)
-    pytest(session, "tests/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+    pytest(session, "tests/dbt/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
 
 
 @nox.session
@@ -115,7 +115,13 @@ def artifacts(session: nox.Session, version: str) -> None:
     install_dbt(session, version)
     install_ours(session)
     rest = () if version in WITHOUT_HOOK else INSIDE_AND_AROUND
-    pytest(session, "tests/test_versions.py", "tests/test_end_to_end.py", *rest, TEST_DBT=program(session, "dbt"))
+    pytest(
+        session,
+        "tests/unit/dbt_run/test_versions.py",
+        "tests/dbt/test_end_to_end.py",
+        *rest,
+        TEST_DBT=program(session, "dbt"),
+    )
 
 
 @nox.session(python="3.11")
@@ -130,7 +136,7 @@ def fusion(session: nox.Session) -> None:
         session.skip(f"not run: {DUCKDB_LIBRARY} cannot be installed here")
     library = str(Path(folder, "node_modules", DUCKDB_LIBRARY))
     dbt_2 = program(session, "dbt")
-    pytest(session, "tests/test_fusion.py", TEST_FUSION=dbt_2, TEST_DBT=dbt_2, LD_LIBRARY_PATH=library)
+    pytest(session, "tests/dbt/test_fusion.py", TEST_FUSION=dbt_2, TEST_DBT=dbt_2, LD_LIBRARY_PATH=library)
 
 
 @nox.session(python="3.11")
@@ -154,7 +160,7 @@ def on_database(session: nox.Session, name: str, server: str, *packages: str) ->
         session.skip(f"not run: there is no {server} on this machine")
     install(session, *packages)
     install_ours(session)
-    pytest(session, "tests/test_databases.py", TEST_DATABASE=name, TEST_DBT=program(session, "dbt"), PATH=path)
+    pytest(session, "tests/dbt/test_databases.py", TEST_DATABASE=name, TEST_DBT=program(session, "dbt"), PATH=path)
 
 
 @nox.session(python=PYTHONS)
@@ -173,13 +179,13 @@ def lowest(session: nox.Session) -> None:
     install(session, ".", *TEST_TOOLS, *bounds, *DBT["1.6"][1:], "protobuf<5")
     session.run("uv", "pip", "freeze", "--python", program(session, "python"), external=True)
     pytest(session, *tests_without_dbt())
-    pytest(session, "tests/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+    pytest(session, "tests/dbt/test_end_to_end.py", *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
 
 
 def tests_without_dbt() -> list[str]:
     """The files of the tests that need no dbt, and on another system than Linux no Unix."""
     unfit = RUNS_DBT if sys.platform == "linux" else NEEDS_UNIX
-    files = [file for file in Path("tests").glob("test_*.py") if not unfit.search(file.read_text("utf-8"))]
+    files = [file for file in Path("tests").rglob("test_*.py") if not unfit.search(file.read_text("utf-8"))]
     return sorted(map(str, files))
 
 

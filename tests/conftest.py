@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,17 +11,24 @@ from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import scenario
 from tests.ledgers import Another, opened, served
+from tests.once import once
 from tests.postgres import Server, running
 from tests.shop import DS, Shop
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # So a shell starts what it runs in the background, and what these tests start would inherit it and never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """The shop after one `dbt build`; copy it before changing it."""
-    shop = Shop.new(tmp_path_factory.mktemp("built") / "shop")
-    done = shop.dbt("build", *DS)
-    assert done.returncode == 0, done.stdout
-    return shop
+    """The shop after one `dbt build`, which all workers share; copy it before changing it."""
+
+    def build(folder: Path) -> None:
+        done = Shop.new(folder).dbt("build", *DS)
+        assert done.returncode == 0, done.stdout
+
+    return Shop(once(tmp_path_factory, "built", build))
 
 
 @pytest.fixture(scope="session")

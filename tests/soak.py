@@ -15,7 +15,6 @@ from tests.builders import manifest_json, node_json, result_json, run_json, writ
 from tests.expected import sent
 from tests.ledgers import rows
 from tests.shop import Shop
-from tests.test_kill import started
 
 S = Shape
 
@@ -69,7 +68,7 @@ def soak(models: int, days: int, folder: Path) -> None:
     with Sandbox(answers=fault, on_request=gauge.look) as sandbox:
         shop = Shop(folder, sandbox.environment)
         dates, threads = ("--partition", f"{FIRST_DAY}..{last}"), ("--threads", str(THREADS))
-        with started(shop, "refresh", *dates, *threads, "--quiet") as process:
+        with shop.started("refresh", *dates, *threads, "--quiet") as process:
             gauge.process = process.pid
             _, stderr = process.communicate()
         gauge.process = None

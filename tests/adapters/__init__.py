@@ -29,8 +29,9 @@ For each adapter:
   does not have, and for statements that need a real database;
 - the name that we give AnyMetrics, with the data source `ds` and no other setting.
 
-`python -m tests.adapters.record` writes this file from the recordings beside it, and `tests/test_adapters.py` compares
-the two: a change here changes the names of users' tables, and is to be reviewed as such.
+`python -m tests.adapters.record` writes this file from the recordings beside it, and
+`tests/unit/planning/test_adapters.py` compares the two: a change here changes the names of users' tables, and is to be
+reviewed as such.
 """
 
 OWN_ENGINES = ["starrocks", "doris", "for_apache_doris"]
@@ -62,7 +63,7 @@ def node(adapter: str, name: str) -> Node:
     return found
 
 
-def table(node: Node, adapter: str, **settings: str) -> str:
+def table(node: Node, adapter: str, **settings: Any) -> str:
     """AnyMetrics' name of the node's table. Raises NodeError."""
     return node_table_name(node, NodeSettings(**settings), "ds", manifest(adapter).metadata.adapter_type)
 

@@ -88,8 +88,12 @@ def silence(adapter: Any, statements: Statements) -> None:
         setattr(adapter, name, available(lambda self, *_, **__: []))
     # These two go past the connection: Athena's tables have a method of their own, and BigQuery's client makes schemas.
     if adapter.type() == "athena":
-        run_query = available(lambda self, sql: statements.note(sql) or "SUCCESS")
-        adapter.run_query_with_partitions_limit_catching = run_query
+
+        def run_query(self: Any, sql: str) -> str:
+            statements.note(sql)
+            return "SUCCESS"
+
+        adapter.run_query_with_partitions_limit_catching = available(run_query)
     if adapter.type() == "bigquery":
         adapter.create_schema = available(lambda self, relation: None)
 

@@ -99,8 +99,10 @@ def test_a_bad_value_is_an_error_that_says_what_is_needed(key: str, value: objec
 )
 @pytest.mark.parametrize("nested", [False, True])
 def test_an_unknown_key_is_an_error_that_names_the_nearest_right_one(key: str, nearest: str, nested: bool) -> None:
+    unknown = {key: None}
+    meta: dict[str, object] = {"anymetrics": unknown} if nested else {f"anymetrics.{key}": None}
     with pytest.raises(NodeError) as refusal:
-        read_settings({"anymetrics": {key: None}} if nested else {f"anymetrics.{key}": None})
+        read_settings(meta)
     assert str(refusal.value).startswith(f"anymetrics.{key}: is not a setting")
     assert f"Did you mean anymetrics.{nearest}?" in str(refusal.value)
 

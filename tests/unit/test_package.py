@@ -49,4 +49,4 @@ def test_everything_that_is_offered_can_be_imported() -> None:
 
 
 def test_outside_dbt_there_is_no_plugin() -> None:
-    assert "dbt.plugins.manager" in sys.modules or dbt_anymetrics.plugins == []  # type: ignore[attr-defined]
+    assert "dbt.plugins.manager" in sys.modules or dbt_anymetrics.plugins == []

@@ -1,4 +1,7 @@
-"""Artifacts that nobody has vouched for: a plan or an error of ours, never another exception, never all the memory."""
+"""Artifacts that nobody has vouched for: a plan or an error of ours, never another exception, never all the memory.
+
+`make test` damages each artifact a few times, `make soak` many times.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,10 @@ from tests.builders import (
 )
 from tests.ledgers import opened
 from tests.raw_server import RawServer, http
-from tests.shop import Shop
+from tests.shop import ROOT, Shop
+from tests.tiers import SLOW
 
-MUTATIONS = 40
+MUTATIONS = [10, pytest.param(200, marks=SLOW)]
 """Of each kind, for each recorded version."""
 
 SOON = 30
@@ -108,16 +112,17 @@ def damage(data: bytes, chance: random.Random) -> bytes:
     )[chance.randrange(5)]
 
 
+@pytest.mark.parametrize("mutations", MUTATIONS)
 @pytest.mark.parametrize("file", ["manifest.json", "run_results.json"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_artifact_with_another_value_somewhere_is_planned_or_refused(
-    version: str, file: str, tmp_path: Path
+    version: str, file: str, mutations: int, tmp_path: Path
 ) -> None:
     chance = random.Random(f"{version} {file}")
     plans = 0
     scenario(version, chance.choice(SCENARIOS[version]), tmp_path)
     tree = json.loads((tmp_path / file).read_bytes())
-    for _ in range(MUTATIONS):
+    for _ in range(mutations):
         mutated = copy.deepcopy(tree)
         for _ in range(chance.choice((1, 1, 5))):
             mutate(mutated, chance)
@@ -126,13 +131,16 @@ def test_an_artifact_with_another_value_somewhere_is_planned_or_refused(
     assert plans, "every mutation was refused: nothing is proved about plans"
 
 
+@pytest.mark.parametrize("mutations", MUTATIONS)
 @pytest.mark.parametrize("file", ["manifest.json", "run_results.json"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_artifact_with_other_bytes_somewhere_is_planned_or_refused(version: str, file: str, tmp_path: Path) -> None:
+def test_an_artifact_with_other_bytes_somewhere_is_planned_or_refused(
+    version: str, file: str, mutations: int, tmp_path: Path
+) -> None:
     chance = random.Random(f"{file} {version}")
     scenario(version, "build", tmp_path)
     whole = (tmp_path / file).read_bytes()
-    for _ in range(MUTATIONS):
+    for _ in range(mutations):
         (tmp_path / file).write_bytes(damage(whole, chance))
         planned_or_refused(tmp_path)
 
@@ -463,10 +471,11 @@ def test_a_greedy_template_is_refused_soon_and_in_little_memory(source: str, tmp
 # The ledger and the artifact of an earlier version are data too
 
 
-def test_a_damaged_artifact_of_an_earlier_version_is_taken_in_or_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damages", [50, pytest.param(300, marks=SLOW)])
+def test_a_damaged_artifact_of_an_earlier_version_is_taken_in_or_left_out(damages: int, tmp_path: Path) -> None:
     chance = random.Random("artifact")
-    whole = (Path(__file__).parent / "artifacts" / "earlier_results.json").read_bytes()
-    for content in (damage(whole, chance) for _ in range(300)):
+    whole = (ROOT / "tests" / "artifacts" / "earlier_results.json").read_bytes()
+    for content in (damage(whole, chance) for _ in range(damages)):
         (tmp_path / ARTIFACT).write_bytes(content)
         if document := read(tmp_path):
             with opened(tmp_path / "anymetrics.db") as database:

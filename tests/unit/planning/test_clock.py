@@ -191,5 +191,5 @@ def test_the_zone_and_the_clock_of_this_machine_change_nothing(machine: str, tmp
     known = manifest_json(node_json(meta={"anymetrics.datasource": "sr"}))
     write_artifacts(tmp_path / "target", known, run_json(result_json(), invocation_started_at="2024-07-17T12:00:00Z"))
     shop = Shop(tmp_path, {"TZ": machine})
-    assert " for 2024-07-17 (" in shop.cli("plan").stdout
-    assert " for 2024-07-18 (" in shop.cli("plan", ANYMETRICS_TIMEZONE="Pacific/Kiritimati").stdout
+    assert " for 2024-07-17 (" in shop.program("plan").stdout
+    assert " for 2024-07-18 (" in shop.program("plan", ANYMETRICS_TIMEZONE="Pacific/Kiritimati").stdout

@@ -1,6 +1,6 @@
 """The ledger in PostgreSQL, with whole commands: many workers, a server that goes away, a password that shows nowhere.
 
-TEST_POSTGRES=1 runs these, and tests/test_ledger.py, on a server of the system's packages: `make postgres`.
+TEST_POSTGRES=1 runs these, and tests/unit/ledger/test_ledger.py, on a server of the system's packages: `make postgres`.
 """
 
 from __future__ import annotations

@@ -855,8 +855,9 @@ def command(
     """Run the command until the end of the block, and then Ctrl-C it."""
     run = [sys.executable, "-m", "dbt_anymetrics", "sandbox", *arguments]
     everything = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
-    pipes = {"stdout": stdout, "stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "backslashreplace"}
-    with subprocess.Popen(run, env=everything, **pipes) as process:
+    with subprocess.Popen(
+        run, env=everything, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", errors="backslashreplace"
+    ) as process:
         try:
             yield process
         finally:

@@ -1,4 +1,7 @@
-"""kill -9 of the real command while refreshes are in flight: what is recorded stays, the next command does the rest."""
+"""kill -9 of the real command while refreshes are in flight: what is recorded stays, the next command does the rest.
+
+`make test` kills at 12 of the 50 moments of a refresh and at 2 of the 6 of a retry, `make soak` at all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from tests.artifacts import scenario
 from tests.expected import sent
 from tests.ledgers import confirmed, pending, rows
 from tests.shop import Shop
+from tests.tiers import tiered
 
 REFRESHES = 29
 """What the recorded build is to refresh."""
@@ -36,16 +40,13 @@ class Moment(NamedTuple):
     request: int
     pause: float
 
+    def __str__(self) -> str:
+        return f"{self.request}+{self.pause * 1000:.1f}ms"
+
 
 _RANDOM = random.Random(2024)
 MOMENTS = [Moment(_RANDOM.randrange(REFRESHES), _RANDOM.uniform(0, 0.004)) for _ in range(50)]
 RETRY_MOMENTS = [Moment(_RANDOM.randrange(REFRESHES), _RANDOM.uniform(0, 0.004)) for _ in range(6)]
-
-
-def started(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "dbt_anymetrics", *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=shop.folder, env=shop.environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def killed_at(moment: Moment, folder: Path, *arguments: str, port: int = 0) -> tuple[Shop, Sandbox]:
@@ -71,7 +72,7 @@ def killed_at(moment: Moment, folder: Path, *arguments: str, port: int = 0) -> t
         # The sandbox notes a request when its answer is decided, and this one's never is before the end.
         moment = Moment(REFRESHES - 2, moment.pause)
     shop.environment.update(sandbox.environment)
-    with started(shop, *arguments, "--threads", THREADS) as process:
+    with shop.started(*arguments, "--threads", THREADS) as process:
         assert due.wait(ENDED), "the command did not send so many requests"
         over.wait(moment.pause)
         process.kill()
@@ -99,7 +100,7 @@ def check_that_the_rest_is_done_by(command: str, shop: Shop, sandbox: Sandbox) -
     assert rows(shop.target, "SELECT count(*) FROM claim") == [(0,)]
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment.request}+{moment.pause * 1000:.1f}ms")
+@pytest.mark.parametrize("moment", tiered(MOMENTS, lambda number, _: number < 12), ids=Moment.__str__)
 def test_a_refresh_killed_at_any_moment_forgets_nothing_and_repeats_no_recorded_success(
     moment: Moment, tmp_path: Path
 ) -> None:
@@ -111,7 +112,7 @@ def test_a_refresh_killed_at_any_moment_forgets_nothing_and_repeats_no_recorded_
         sandbox.stop()
 
 
-@pytest.mark.parametrize("moment", RETRY_MOMENTS, ids=lambda moment: f"{moment.request}+{moment.pause * 1000:.1f}ms")
+@pytest.mark.parametrize("moment", tiered(RETRY_MOMENTS, lambda number, _: number < 2), ids=Moment.__str__)
 def test_a_retry_killed_at_any_moment_forgets_nothing_and_repeats_no_recorded_success(
     moment: Moment, tmp_path: Path
 ) -> None:
@@ -141,7 +142,7 @@ def test_every_answer_that_came_before_a_kill_is_in_the_record_and_exactly_the_r
 
     with Sandbox(answers=hold) as sandbox:
         shop = Shop(tmp_path, sandbox.environment)
-        with started(shop, "refresh", "--threads", "1") as process:
+        with shop.started("refresh", "--threads", "1") as process:
             assert arrived.wait(ENDED)
             for _ in range(ENDED * 100):  # the thread that records may be a moment behind the one that sends
                 if len(confirmed(target)) == answered:
@@ -245,7 +246,7 @@ def while_refreshing(folder: Path, act: Callable[[Shop, Sandbox], None]) -> tupl
 
     with Sandbox(answers=hold) as sandbox:
         shop = Shop(folder, sandbox.environment)
-        with started(shop, "refresh", "--threads", "1") as process:
+        with shop.started("refresh", "--threads", "1") as process:
             assert arrived.wait(ENDED)
             try:
                 act(shop, sandbox)
@@ -262,7 +263,7 @@ def test_a_second_command_shares_the_work_of_the_first(command: str, tmp_path: P
 
     def second(shop: Shop, sandbox: Sandbox) -> None:
         # It sends all but what the first one holds, and waits for that one.
-        process = started(shop, command)
+        process = shop.started(command)
         ended.append(process)
         for _ in range(ENDED * 100):
             if len(confirmed(shop.target)) >= REFRESHES - 1:
@@ -303,7 +304,7 @@ def test_of_many_commands_started_together_each_refresh_is_sent_by_one(tmp_path:
     scenario("1.11", "build", tmp_path / "target")
     with Sandbox() as sandbox:
         shop = Shop(tmp_path, sandbox.environment)
-        processes = [started(shop, "refresh") for _ in range(4)]
+        processes = [shop.started("refresh") for _ in range(4)]
         said = [process.communicate(timeout=ENDED) for process in processes]
         assert {process.returncode for process in processes} == {0}, said
         assert set(Counter(sent(sandbox)).values()) == {1}

@@ -19,7 +19,7 @@ ONE = ("run", "--select", "dim_customers")
 
 
 def around(shop: Shop, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return shop.cli("dbt", *arguments, ANYMETRICS_RUN_DATE=DAY, ANYMETRICS_DBT=DBT, **environment)
+    return shop.program("dbt", *arguments, ANYMETRICS_RUN_DATE=DAY, ANYMETRICS_DBT=DBT, **environment)
 
 
 def test_dbt_runs_as_given_and_what_it_built_is_refreshed(shop: Shop, sandbox: Sandbox) -> None:
@@ -67,14 +67,14 @@ def test_the_target_path_is_understood_in_both_spellings(shop: Shop, sandbox: Sa
 def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: Sandbox) -> None:
     project = shop.folder / "dbt_project.yml"
     project.write_text(project.read_text() + "\non-run-end: \"{{ anymetrics.refresh(run_date='2024-01-01') }}\"\n")
-    done = shop.cli("dbt", *ONE, ANYMETRICS_DBT=DBT)
+    done = shop.program("dbt", *ONE, ANYMETRICS_DBT=DBT)
     assert done.returncode == 0
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-01-01")]
     assert done.stdout.endswith("AnyMetrics: Done. OK=0 ERROR=0 SKIP=0 TOTAL=0, already refreshed by the hook: 1\n")
 
 
 def test_a_dbt_that_is_not_there_is_said(shop: Shop) -> None:
-    done = shop.cli("dbt", "run", ANYMETRICS_DBT="no-such-dbt")
+    done = shop.program("dbt", "run", ANYMETRICS_DBT="no-such-dbt")
     assert done.returncode == 2
     assert "ANYMETRICS_DBT: there is no no-such-dbt to run" in done.stderr
 
@@ -105,14 +105,14 @@ def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, 
 
 def test_options_of_ours_before_dbts_command_are_ours(shop: Shop, sandbox: Sandbox) -> None:
     arguments = ("--no-use-colors", "--run-date=2024-03-01", "--log-level", "info", "--force", *ONE, *DS)
-    done = shop.cli("dbt", *arguments, ANYMETRICS_DBT=DBT)
+    done = shop.program("dbt", *arguments, ANYMETRICS_DBT=DBT)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 OK created sql table model main.dim_customers" in done.stdout
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-03-01")]
 
 
 def test_our_options_behind_dbts_command_are_refused_before_dbt_runs(shop: Shop, sandbox: Sandbox) -> None:
-    done = shop.cli("dbt", *ONE, "--run-date", DAY, ANYMETRICS_DBT=DBT)
+    done = shop.program("dbt", *ONE, "--run-date", DAY, ANYMETRICS_DBT=DBT)
     assert done.returncode == 2
     assert "--run-date is an option of dbt-anymetrics and has to stand before dbt's command" in done.stderr
     assert done.stdout == ""
@@ -120,7 +120,7 @@ def test_our_options_behind_dbts_command_are_refused_before_dbt_runs(shop: Shop,
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_is_that_of_our_own_command(option: str, shop: Shop) -> None:
-    done = shop.cli("dbt", option, ANYMETRICS_DBT="no-such-dbt")
+    done = shop.program("dbt", option, ANYMETRICS_DBT="no-such-dbt")
     assert done.returncode == 0
     assert "--run-date DATE" in done.stdout
     assert "--threads" not in done.stdout.partition("Options:")[2]  # dbt's own

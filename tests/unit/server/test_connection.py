@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from dbt_anymetrics.defaults import AUTH_TYPES
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.server.connection import AUTH_TYPES, Connection, Secret, connection, secret
+from dbt_anymetrics.server.connection import Connection, Secret, connection, secret
 
 VALUE = "s3cret-value"
 

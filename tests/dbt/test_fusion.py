@@ -30,7 +30,7 @@ def dbt(shop: Shop, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def around(shop: Shop, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return shop.cli("dbt", *arguments, ANYMETRICS_RUN_DATE=DAY, ANYMETRICS_DBT=FUSION)
+    return shop.program("dbt", *arguments, ANYMETRICS_RUN_DATE=DAY, ANYMETRICS_DBT=FUSION)
 
 
 @pytest.fixture(scope="module")

@@ -33,14 +33,16 @@ class Stream(io.TextIOWrapper):
     def written(self) -> str:
         """What arrived."""
         self.flush()
-        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode(self.encoding)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_an_encoding_lacks_is_escaped_as_json_escapes_it(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", Stream(encoding))
+    stdout = Stream(encoding)
+    monkeypatch.setattr(sys, "stdout", stdout)
     terminal.echo(json.dumps(SAID, ensure_ascii=False))
-    assert json.loads(sys.stdout.written()) == SAID  # type: ignore[attr-defined]
+    assert json.loads(stdout.written()) == SAID
 
 
 @pytest.mark.parametrize("err", [True, False])
@@ -93,7 +95,7 @@ def test_every_refresh_is_sent_and_recorded_whatever_the_server_says(encoding: s
 def test_no_command_fails_for_what_it_has_to_show(encoding: str, arguments: tuple[str, ...], recorded: Shop) -> None:
     manifest = recorded.target / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"anymetrics.on_test_failure"', '"anymetrics.数据🚫"'))
-    done = recorded.cli(*arguments, PYTHONIOENCODING=f"{encoding}:strict")
+    done = recorded.program(*arguments, PYTHONIOENCODING=f"{encoding}:strict")
     assert "Traceback" not in done.stdout + done.stderr
     assert "UnicodeEncodeError" not in done.stdout + done.stderr
 

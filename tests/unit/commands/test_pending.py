@@ -14,7 +14,7 @@ from tests.artifacts import scenario
 from tests.builders import Json, data_test_json, manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.expected import sent, sent_tables
 from tests.ledgers import pending, rows
-from tests.shop import DAY, Shop
+from tests.shop import DAY, ROOT, Shop
 
 TABLE = "sr.`default_catalog.mart`.orders"
 TEST = "test.shop.not_null"
@@ -204,7 +204,7 @@ def test_a_state_that_is_another_file_is_refused_and_left_alone(command: str, re
 
 def test_an_artifact_of_a_version_without_a_ledger_is_taken_in_once(tmp_path: Path) -> None:
     target = scenario("1.11", "build", tmp_path / "target")
-    earlier = json.loads((Path(__file__).parent / "artifacts" / "earlier_results.json").read_bytes())
+    earlier = json.loads((ROOT / "tests" / "artifacts" / "earlier_results.json").read_bytes())
     with Sandbox() as sandbox:
         earlier["args"]["url"] = sandbox.url
         (target / "anymetrics_results.json").write_text(json.dumps(earlier))
@@ -232,7 +232,7 @@ def by_the_command(shop: Shop, *arguments: str) -> None:
 
 
 def by_the_wrapper(shop: Shop, *arguments: str) -> None:
-    shop.cli("dbt", "--run-date", DAY, *arguments)
+    shop.program("dbt", "--run-date", DAY, *arguments)
 
 
 def with_hook(shop: Shop) -> Shop:

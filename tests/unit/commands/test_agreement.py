@@ -64,7 +64,7 @@ def test_what_is_planned_is_what_is_sent(
     plan = json.loads(recorded.cli("plan", *arguments, "--output", "json", **respelt).stdout)
     planned = [(each["table_name"], each["partition"]) for each in plan["results"] if each["status"] == "planned"]
     recorded.cli("refresh", *arguments, **respelt)
-    assert sorted(sent(sandbox)[before:]) == sorted(planned)  # type: ignore[type-var]
+    assert sorted(sent(sandbox)[before:]) == sorted(planned)
 
 
 def test_a_refusal_is_planned_again(tmp_path: Path) -> None:
