@@ -176,10 +176,11 @@ def lowest(session: nox.Session) -> None:
 
 
 def fit_for_this_system() -> list[str]:
-    """All tests on Linux; elsewhere the files that need no Unix."""
+    """All tests outside tests/dbt on Linux; elsewhere those of their files that need no Unix."""
+    folders = [Path("tests", "unit"), Path("tests", "faults")]
     if sys.platform == "linux":
-        return ["tests"]
-    files = (file for file in Path("tests", "unit").rglob("test_*.py"))
+        return list(map(str, folders))
+    files = (file for folder in folders for file in folder.rglob("test_*.py"))
     return sorted(str(file) for file in files if not NEEDS_UNIX.search(file.read_text("utf-8")))
 
 

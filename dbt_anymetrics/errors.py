@@ -4,7 +4,7 @@ AnyMetricsError            what happened, where, and what to do about it
 ├── UsageError             the command, a setting or an environment variable is wrong; nothing was sent (exit 2)
 │   └── ArtifactError      dbt's artifacts are missing, unreadable or do not belong together (exit 2)
 ├── NodeError              the settings of one dbt node are wrong; the other nodes are unaffected (exit 1)
-└── RecordError            the record of what was sent cannot be read or written (exit 1)
+└── RecordError            the ledger or the results artifact cannot be read or written (exit 1)
 """
 
 from __future__ import annotations
@@ -46,4 +46,4 @@ class NodeError(AnyMetricsError):
 
 
 class RecordError(AnyMetricsError):
-    """The record of what was sent cannot be read or written."""
+    """The ledger or the results artifact cannot be read or written."""

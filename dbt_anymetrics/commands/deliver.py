@@ -76,7 +76,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
 
 
 def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
-    """Where outcomes go. What cannot be remembered is told, and stops nothing."""
+    """Where outcomes go. When they cannot be remembered, the user is told and the work goes on."""
     options = plan.options
     tell = partial(_tell, opened, reporter)
     address, tenant_id = address_of(options), tenant_of(options)

@@ -17,7 +17,7 @@ RUN_RESULTS = "run_results.json"
 
 
 class Inputs(Struct, frozen=True):
-    """A manifest, the runs in the order of their time, the folder of the record, and what is odd about them."""
+    """A manifest, the runs in the order of their time, the folder of the results artifact, and warnings about them."""
 
     manifest: Manifest
     runs: list[Run]
@@ -33,8 +33,8 @@ def read_inputs(
 ) -> Inputs:
     """Read the artifacts named, or those in the project's target folder. Raises ArtifactError.
 
-    The record of what is sent stands beside the (first) run results. `seen_args` are arguments of dbt that whoever ran
-    it saw, for those that the run results lack.
+    The ledger and the results artifact are in the folder of the first run results. `seen_args` are the arguments that
+    `dbt-anymetrics dbt` gave to dbt; they count where the run results lack them.
     """
     paths = list(run_results) or [project.target / RUN_RESULTS]
     # The manifest comes last: it is by far the largest, and what reading the others takes is free again by then.

@@ -39,7 +39,7 @@ class Retry(Struct, frozen=True, kw_only=True):
 
 
 class Output(Protocol):
-    """Where lines go. Nothing here raises, whatever becomes of the stream behind it: the work goes on."""
+    """Where lines go. No method raises, even when the stream behind it is closed: the work goes on."""
 
     def result(self, line: str, level: Level, result: Result | None = None) -> None:
         """Write a line that the user asked for; `result` is what it is about, where that is a single one."""

@@ -1,4 +1,4 @@
-"""Lines on stdout that never stop the work, whatever becomes of stdout."""
+"""Lines on stdout. A closed or broken stdout never stops the sandbox."""
 
 from __future__ import annotations
 

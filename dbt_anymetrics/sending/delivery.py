@@ -161,7 +161,7 @@ class Delivery:
             wait = self._wait(attempts, answer)
             if wait is None:
                 break
-            # It is told from the thread that reads the queue, as everything is: the output has one writer.
+            # Only the thread that reads this queue writes output.
             self._done.put(Retry(refresh=refresh, message=answer.message or "", attempt=attempts, wait=wait))
             if self._stop.wait(wait):
                 break
@@ -179,7 +179,7 @@ class Delivery:
     def _call(self, refresh: Refresh) -> Answer:
         try:
             return self._trigger(refresh.table_name, refresh.partition)
-        except Exception as error:  # noqa: BLE001 (one refresh that goes wrong in a way nobody thought of stays one)
+        except Exception as error:  # noqa: BLE001 (an unexpected error must not stop the other refreshes)
             return Answer(message=f"unexpected {type(error).__name__}; please report it")
 
     def _give_up_after(self, answer: Answer) -> None:

@@ -17,7 +17,8 @@ _STDERR = 2
 def stoppable(stop: Callable[[], None], abandon: Callable[[], None]) -> Iterator[threading.Event]:
     """Let the first Ctrl-C call `stop` and the second one `abandon`; from then on it does again what it did before.
 
-    Both may come at any moment and only leave a word, so that no outcome is lost between its arrival and its record.
+    A signal can arrive at any moment. So `stop` and `abandon` must only put a message into a queue, and no outcome that
+    has arrived is lost before it is recorded.
     The event that is given tells whether there was one. Python only lets the main thread listen; on any other thread
     Ctrl-C does not arrive anyway.
     """
@@ -34,7 +35,7 @@ def stoppable(stop: Callable[[], None], abandon: Callable[[], None]) -> Iterator
         interrupted.set()
         stop()
         with suppress(OSError):
-            os.write(_STDERR, _NOTE)  # not print(): the signal may have come in the midst of one
+            os.write(_STDERR, _NOTE)  # not print(), which the signal may have interrupted
 
     before = signal.signal(signal.SIGINT, handle)
     try:

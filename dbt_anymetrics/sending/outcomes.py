@@ -18,7 +18,7 @@ _AT_ONCE = 500
 
 
 class Outcomes:
-    """What came of a command's refreshes. That the ledger cannot be written is told once, and stops nothing.
+    """What came of a command's refreshes. When the ledger cannot be written, the user is told once, and it goes on.
 
     `begin` enters the command in the ledger; None where there is none for it.
     """
@@ -50,7 +50,7 @@ class Outcomes:
         self._try(lambda recording: recording.ask(items, held))
 
     def claim(self, refreshes: Sequence[Refresh]) -> Sequence[Claim]:
-        """Claim what is to be sent next. Called from the threads that send, so nothing is told here."""
+        """Claim what is to be sent next. It is called by the threads that send, so it writes no output."""
         if self._recording and not self._broken:
             try:
                 claimed = self._recording.claim(refreshes, force=self._force)

@@ -25,7 +25,7 @@ _BY_STATUS = {
 
 
 _OF_THE_WAY = frozenset({401, 403, 404, 407, 429})
-"""Refusals that every other refresh would meet too, whoever gives them."""
+"""HTTP statuses that are about the address or the credential: every other refresh would get the same answer."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """A total time limit for an HTTP call.
 
 The timeouts of requests and urllib3 count from the last byte: a server that sends one byte now and then is waited for
-without end. Here the socket itself is shut when the time is up, which wakes whoever reads from it.
+without end. Here the socket itself is shut down when the time is up, which ends a read that waits on it.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ For each adapter:
 - the name that we give AnyMetrics, with the data source `ds` and no other setting.
 
 `python -m tests.adapters.record` writes this file from the recordings beside it, and
-`tests/unit/planning/test_adapters.py` compares the two: a change here changes the names of
-users' tables, and is to be reviewed as such.
+`tests/unit/planning/test_adapters.py` compares the two: a change here changes the names of users' tables, and is to be
+reviewed as such.
 """
 
 OWN_ENGINES = ["starrocks", "doris", "for_apache_doris"]
