@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,7 +14,7 @@ from dbt_anymetrics.output.jsonl import JsonReporter
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Opening, Retry
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.result import WRONG_SETTINGS, Refresh, Result, Status, Timing, count, shown
+from dbt_anymetrics.result import WRONG_SETTINGS, Item, Refresh, Result, Status, Timing, count, shown
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
 TABLE = "starrocks.`default_catalog.shop`.orders"
@@ -241,12 +242,12 @@ def test_json_ends_at_level_info_when_all_is_well(capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)["info"]["level"] == "info"
 
 
-def plain(results: list[Result], *, every: bool = False) -> list[str]:
+def plain(results: Sequence[Item], *, every: bool = False) -> list[str]:
     return [re.sub(r"\x1b\[\d*m", "", line) for line in plan_lines(results, every=every)]
 
 
 def test_a_plan_lists_each_node_with_its_table_and_dates_or_the_reason() -> None:
-    days = [replace(shown(PLANNED), partition=date(2024, 7, day)) for day in (1, 3, 4, 5)]
+    days = [replace(PLANNED, partition=date(2024, 7, day)) for day in (1, 3, 4, 5)]
     assert plain([*days, SKIPPED, WRONG, BEFORE, UNTOUCHED]) == [
         f"REFRESH {TABLE} for 2024-07-01, 2024-07-03..2024-07-05 (model.shop.orders)",
         "SKIP    model.shop.other because dbt did not build it: error",
