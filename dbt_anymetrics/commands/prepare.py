@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
 
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
+
+_IN_IT = "What is pending stands in it"
 
 NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
 
@@ -176,6 +178,31 @@ def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> 
     if options.state and is_server(options.state):
         return open_server(options.state, fill)
     return open_ledger(Location.of(options.state, folder), fill, only_to_read=only_to_read)
+
+
+@contextmanager
+def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Ledger, Opened]]:
+    """The ledger of the project, for a command that is about what stands in it.
+
+    Raises UsageError when it cannot be read, since an empty one in its place would say that nothing is pending, and when
+    the options leave open which AnyMetrics is meant.
+    """
+    opened = ledger_in(options, project_of(options).target, only_to_read=only_to_read)
+    with closing(opened.database):
+        if opened.warnings:  # a damaged one was set aside
+            raise UsageError(opened.warnings[0], hint=_IN_IT)
+        ledger, is_unclear = Ledger.find(opened.database, address_of(options), tenant_of(options))
+        if is_unclear:
+            hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
+            raise UsageError("the ledger is of several AnyMetrics or tenants", where=opened.database.where, hint=hint)
+        check_read(opened.loss or ledger.loss)
+        yield ledger, opened
+
+
+def check_read(loss: RecordError | None) -> None:
+    """Raise UsageError for a loss: what stands in the ledger is not known then."""
+    if loss:
+        raise UsageError(loss.what, where=loss.where, hint=_IN_IT)
 
 
 def _normal(address: object) -> str | None:

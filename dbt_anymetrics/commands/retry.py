@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
 from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
-from dbt_anymetrics.commands.prepare import Plan, address_of, ledger_in, project_of, tenant_of
+from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, ledger_to_show, project_of
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.artifact import read
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location, Opened, is_server
+from dbt_anymetrics.ledger.opening import Location, is_server
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Item, LazyCollection
@@ -24,13 +23,10 @@ def retry(options: Options, reporter: Reporter, show: Show = show_nothing) -> En
         return ending
     folder = project_of(options).target
     _check_ledger(options, folder)
-    opened = ledger_in(options, folder)
-    with closing(opened.database):
-        if opened.loss:
-            raise UsageError(opened.loss.what, where=opened.loss.where, hint="What is pending stands in it")
-        for warning in opened.warnings:
-            reporter.warning(warning)
-        return deliver(_plan(options, opened, reporter), opened, folder, reporter, show)
+    with ledger_to_show(options, only_to_read=False) as (ledger, opened):
+        plan = _plan(options, ledger, reporter)
+        check_read(ledger.loss)
+        return deliver(plan, opened, folder, reporter, show)
 
 
 def _check_ledger(options: Options, folder: Path) -> None:
@@ -43,16 +39,9 @@ def _check_ledger(options: Options, folder: Path) -> None:
         raise UsageError("there is no ledger yet", where=str(location.path), hint=hint)
 
 
-def _plan(options: Options, opened: Opened, reporter: Reporter) -> Plan:
-    ledger, is_unclear = Ledger.find(opened.database, address_of(options), tenant_of(options))
+def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
     pending, mistakes, backlog = ledger.pending(), ledger.mistakes(), ledger.backlog()
-    if not pending and not mistakes:
-        if is_unclear:
-            raise UsageError(
-                "the ledger is of several AnyMetrics or tenants",
-                where=opened.database.where,
-                hint="Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID",
-            )
+    if not pending and not mistakes and not ledger.loss:
         reporter.note("Nothing is pending, so there is nothing to send again.")
     if backlog.held:
         wait = "1 refresh waits" if backlog.held == 1 else f"{backlog.held:,} refreshes wait"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import msgspec
 
-from dbt_anymetrics.commands.prepare import address_of, ledger_in, project_of, tenant_of
-from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.commands.prepare import check_read, ledger_to_show
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import Opened
 from dbt_anymetrics.options import Options
@@ -20,17 +18,10 @@ _COMMANDS = 10
 
 def status(options: Options) -> int:
     """Print it, and return the exit code, 0. Raises UsageError for a ledger that cannot be read."""
-    opened = ledger_in(options, project_of(options).target, only_to_read=True)
-    with closing(opened.database):
-        ledger, is_unclear = Ledger.find(opened.database, address_of(options), tenant_of(options))
-        if is_unclear:
-            hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
-            raise UsageError("the ledger is of several AnyMetrics or tenants", where=opened.database.where, hint=hint)
-        lines = _json(ledger) if options.output == "json" else _text(ledger, opened)
-        for line in lines:
+    with ledger_to_show(options, only_to_read=True) as (ledger, opened):
+        for line in _json(ledger) if options.output == "json" else _text(ledger, opened):
             echo(line)
-        if loss := opened.loss or ledger.loss:
-            raise UsageError(loss.what, where=loss.where, hint="What is pending stands in it")
+        check_read(ledger.loss)
     return 0
 
 

@@ -27,7 +27,10 @@ _WAYS = {
 }
 """What a user calls the commands that send."""
 
-OUTCOME = "o.status, o.message, o.http_status, o.code, o.trace_id, o.attempts, o.started_at, o.completed_at"
+OUTCOME = (
+    "o.status, o.message, o.http_status, o.code, o.trace_id, o.attempts, o.started_at, o.completed_at, r.perhaps_sent"
+)
+"""What `as_result` reads: the outcome `o` of the refresh `r`."""
 
 
 class Hooked(Struct, frozen=True):
@@ -260,7 +263,7 @@ def as_refresh(row: Row) -> Refresh:
 
 def as_result(row: Row) -> Result:
     """What became of the refresh of such a row, from the columns of `OUTCOME` that follow."""
-    status, message, http_status, code, trace_id, attempts, started, completed = row[4:12]
+    status, message, http_status, code, trace_id, attempts, started, completed, perhaps_sent = row[4:13]
     return as_refresh(row).result(
         Status(status),
         message,
@@ -268,6 +271,7 @@ def as_result(row: Row) -> Result:
         code=code,
         trace_id=trace_id,
         attempts=attempts,
+        perhaps_sent=bool(perhaps_sent),
         timing=Timing(_moment(started), _moment(completed)) if started and completed else None,
     )
 

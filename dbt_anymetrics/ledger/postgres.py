@@ -169,6 +169,8 @@ class PostgresDatabase:
             yield
         except psycopg.Error as error:
             raise RecordError(f"cannot be used ({_safe(error, self._address)})", where=self.where) from None
+        except UnicodeEncodeError:
+            raise RecordError("cannot be used (a value for it is not valid text)", where=self.where) from None
 
 
 def shown_address(address: str) -> str:

@@ -162,3 +162,5 @@ class SqliteDatabase:
             if type(error) is sqlite3.DatabaseError or text.startswith("no such"):
                 raise DamagedError(f"is damaged ({text})", where=self.where) from None
             raise RecordError(f"cannot be used ({_IN_WORDS.get(text, text)})", where=self.where) from None
+        except UnicodeEncodeError:
+            raise RecordError("cannot be used (a value for it is not valid text)", where=self.where) from None

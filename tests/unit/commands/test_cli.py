@@ -208,6 +208,8 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_says_which_one_is_missing(tmp_p
     assert "Traceback" not in ended.stderr
     assert (ended.statuses["success"], ended.statuses["error"], ended.statuses["pending"]) == (2, 0, 27)
     assert ended.stdout.count("interrupted before the answer came; AnyMetrics may have refreshed it") == 1
+    results = json.loads((tmp_path / "target" / "anymetrics_results.json").read_bytes())["results"]
+    assert [result["status"] for result in results if result["perhaps_sent"]] == ["pending"]
     assert ended.stdout.count("not sent: interrupted") == 26
     assert "AnyMetrics: Done. OK=2 ERROR=0 SKIP=" in ended.stdout
 

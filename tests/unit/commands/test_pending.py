@@ -200,6 +200,24 @@ def test_a_state_that_is_another_file_is_refused_and_left_alone(command: str, re
     assert (mine.read_text(), sandbox.received) == ("id,name\n", [])
 
 
+@pytest.mark.parametrize("command", ["status", "retry"])
+def test_a_damaged_ledger_is_never_told_to_have_nothing_pending(command: str, recorded: Shop) -> None:
+    (recorded.target / "anymetrics.db").write_bytes(b"damaged" * 100)
+    done = recorded.cli(command)
+    assert done.returncode == 2
+    assert "is not a ledger" in done.stderr
+    assert "What is pending stands in it" in done.stderr
+    assert "Nothing is pending" not in done.stdout + done.stderr
+    assert len(list(recorded.target.glob("*.damaged-*"))) == int(command == "retry")
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "refresh"])
+def test_a_tenant_that_is_no_text_ends_without_a_traceback(command: str, recorded: Shop) -> None:
+    done = recorded.program(command, ANYMETRICS_TENANT_ID="\udcff")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if command == "plan" else 2)
+
+
 def test_an_artifact_of_a_version_without_a_ledger_is_taken_in_once(tmp_path: Path) -> None:
     target = scenario("1.11", "build", tmp_path / "target")
     earlier = json.loads((ROOT / "tests" / "artifacts" / "earlier_results.json").read_bytes())
