@@ -233,14 +233,19 @@ SENDING = (*_SENDING, *_DBTS_SENDING)
 AROUND = (*_PLAN, *_SENDING, *KEEP)
 """Those that dbt has no option of the same name for."""
 
-OUTPUT = (
-    click.option(
+
+def _output(what: str) -> Decorator:
+    return click.option(
         "--output",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="json prints the results artifact on stdout, and nothing else there.",
-    ),
+        help=f"json prints {what} on stdout, and nothing else there.",
+    )
+
+
+OUTPUT = (
+    _output("the results artifact"),
     click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
@@ -251,15 +256,7 @@ OUTPUT = (
     click.option("--quiet", is_flag=True, help="Show only what went wrong."),
 )
 
-OBJECT = (
-    click.option(
-        "--output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="json prints one object on stdout.",
-    ),
-)
+OBJECT = (_output("one object"),)
 
 EVERY = (click.option("--all", "every", is_flag=True, help="List also each node that the run did not touch."),)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dbt_anymetrics.ledger.database import Database
-from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import FILE_NAME, Location, open_ledger, open_server
 
 
@@ -54,8 +53,3 @@ def served(address: str) -> Iterator[Database]:
     assert ledger.loss is None, ledger.loss
     with closing(ledger.database):
         yield ledger.database
-
-
-def ledger_of(database: Database, address: str, tenant_id: str) -> Ledger:
-    """What is known of an AnyMetrics and tenant."""
-    return Ledger.find(database, address, tenant_id)[0]

@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -20,10 +19,10 @@ from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Document
 from dbt_anymetrics.ledger.artifact import read as read_artifact
-from dbt_anymetrics.ledger.database import DamagedError, Database
+from dbt_anymetrics.ledger.database import DamagedError, Database, is_server, shown_address
 from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location, Opened, is_server, open_ledger, open_server, replaced, temporary
+from dbt_anymetrics.ledger.opening import Location, Opened, open_ledger, open_server, replaced, temporary
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.reporter import Opening, Reporter
@@ -157,10 +156,7 @@ def recorded(options: Options) -> dict[str, Any]:
 
 def shown_state(state: str | None) -> str | None:
     """Where the ledger is, without a password."""
-    if not is_server(state):
-        return state
-    parts = urlsplit(state or "")
-    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return shown_address(state) if state and is_server(state) else state
 
 
 def document(options: Options, items: Collection[Item], invocation_id: str | None) -> Document:
@@ -184,8 +180,8 @@ def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> 
 def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Ledger, Opened]]:
     """The ledger of the project, for a command that is about what stands in it.
 
-    Raises UsageError when it cannot be read, since an empty one in its place would say that nothing is pending, and when
-    the options leave open which AnyMetrics is meant.
+    Raises UsageError when it cannot be read, since an empty one in its place would say that nothing is pending, and
+    when the options leave open which AnyMetrics is meant.
     """
     opened = ledger_in(options, project_of(options).target, only_to_read=only_to_read)
     with closing(opened.database):

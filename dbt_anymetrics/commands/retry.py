@@ -9,8 +9,9 @@ from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing,
 from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, ledger_to_show, project_of
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.artifact import read
+from dbt_anymetrics.ledger.database import is_server
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location, is_server
+from dbt_anymetrics.ledger.opening import Location
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Item, LazyCollection

@@ -29,7 +29,7 @@ def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
     is_there = not opened.path or opened.path.exists()
     where = opened.path or opened.database.where
     yield f"Ledger: {where}" if is_there else f"There is no ledger yet at {where}."
-    yield from status_lines(causes(ledger.entries()), ledger.mistakes(), ledger.runs(_COMMANDS))
+    yield from status_lines(causes(ledger.entries()), ledger.mistakes(), ledger.commands(_COMMANDS))
     if elsewhere := ledger.elsewhere():
         yield ""
         yield f"Pending for another AnyMetrics or tenant: {elsewhere:,}"
@@ -43,5 +43,5 @@ def _json(ledger: Ledger) -> Iterator[str]:
     for entry in ledger.entries():
         yield before + encode(entry).decode()
         before = ","
-    rest = {"mistakes": ledger.mistakes(), "commands": ledger.runs(_COMMANDS), "elsewhere": ledger.elsewhere()}
+    rest = {"mistakes": ledger.mistakes(), "commands": ledger.commands(_COMMANDS), "elsewhere": ledger.elsewhere()}
     yield f"], {encode(rest).decode()[1:]}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.schema import VERSION
 
 T = TypeVar("T")
 
@@ -14,6 +16,31 @@ Row = Sequence[Any]
 
 class DamagedError(RecordError):
     """The file is a ledger no longer: its content is corrupt."""
+
+
+def newer(version: int, where: str) -> RecordError:
+    """The error for tables that a newer dbt-anymetrics has made."""
+    return RecordError(
+        f"was written by a newer dbt-anymetrics (form {version}, this one knows {VERSION})",
+        where=where,
+        hint="Upgrade dbt-anymetrics, or name another ledger with --state",
+    )
+
+
+def is_server(state: str | None) -> bool:
+    """Whether `--state` names a database on a server."""
+    return bool(state and state.strip().startswith(("postgresql://", "postgres://")))
+
+
+def shown_address(address: str) -> str:
+    """The address of a PostgreSQL database as it may be shown: without the user, the password and the options."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or "localhost"
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "postgresql://..."
+    return f"postgresql://{host}{port}{parts.path}"
 
 
 class Statements(Protocol):

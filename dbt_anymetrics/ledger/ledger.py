@@ -74,7 +74,7 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     since: datetime
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class CommandEntry(Struct, frozen=True, kw_only=True):
     """One command that the ledger knows. It has no end and no exit code while it is at work, or when it was killed."""
 
     command: str
@@ -132,16 +132,12 @@ class Ledger:
                 yield from group
             else:
                 done = self._confirmed(*table)
-                yield from (self._already(item, done) for item in group)
-
-    def _already(self, item: Item, done: dict[str, Result]) -> Item:
-        earlier = done.get(str(item.partition))
-        return msgspec.structs.replace(earlier, unique_id=item.unique_id) if earlier else item
+                yield from (_of_node(item.unique_id, done.get(str(item.partition))) or item for item in group)
 
     def confirmed(self, refresh: Refresh) -> Result | None:
         """The refresh as skipped, when it was already refreshed for its dbt run."""
-        earlier = self._confirmed(refresh.invocation_id, refresh.table_name).get(str(refresh.partition))
-        return earlier and msgspec.structs.replace(earlier, unique_id=refresh.unique_id)
+        day = refresh.partition.isoformat()
+        return _of_node(refresh.unique_id, self._confirmed(refresh.invocation_id, refresh.table_name, day).get(day))
 
     def _has_confirmed(self, invocation_id: str | None) -> bool:
         return bool(
@@ -151,12 +147,14 @@ class Ledger:
             )
         )
 
-    def _confirmed(self, invocation_id: str | None, table_name: str) -> dict[str, Result]:
+    def _confirmed(self, invocation_id: str | None, table_name: str, day: str = "") -> dict[str, Result]:
+        """What was confirmed of a table, by date; of one date alone, where it is named."""
         rows = self._rows(
             f"SELECT r.unique_id, r.table_name, r.partition, r.invocation_id, {OUTCOME}, c.kind "
             "FROM refresh r JOIN outcome o ON o.id = r.outcome JOIN command c ON c.id = o.command "
-            "WHERE r.service = ? AND r.invocation_id = ? AND r.table_name = ? AND r.status = 'success' AND o.id <= ?",
-            *(self._service, invocation_id or "", table_name, self._newest),
+            "WHERE r.service = ? AND r.invocation_id = ? AND r.table_name = ? AND r.status = 'success' AND o.id <= ?"
+            + (" AND r.partition = ?" if day else ""),
+            *(self._service, invocation_id or "", table_name, self._newest, *([day] if day else [])),
         )
         return {row[2]: _already(as_result(row), row[-1]) for row in rows}
 
@@ -223,14 +221,14 @@ class Ledger:
             yield from map(_as_entry, rows)
             last = (rows[-1][1], rows[-1][2], rows[-1][8])
 
-    def runs(self, number: int) -> list[Run]:
+    def commands(self, number: int) -> list[CommandEntry]:
         """The last commands, the newest first."""
         rows = self._rows(
             "SELECT kind, invocation_id, run_date, started_at, ended_at, exit_code, ok, error, skip, not_sent, already "
             "FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
             *(self._service, number),
         )
-        return [_as_run(row) for row in rows]
+        return [_as_command(row) for row in rows]
 
     def elsewhere(self) -> int:
         """How many refreshes are pending of every other AnyMetrics and tenant."""
@@ -297,9 +295,9 @@ def _as_entry(row: Row) -> Entry:
     )
 
 
-def _as_run(row: Row) -> Run:
+def _as_command(row: Row) -> CommandEntry:
     ok, error, skip, not_sent, already = row[6:]
-    return Run(
+    return CommandEntry(
         command=row[0],
         invocation_id=row[1] or None,
         run_date=row[2],
@@ -318,6 +316,11 @@ def _already(result: Result, kind: str) -> Result:
     way = _WAYS.get(kind, "an earlier command")
     message = f"already refreshed by {way}; --force sends it again"
     return msgspec.structs.replace(result, status=Status.SKIPPED, message=message)
+
+
+def _of_node(unique_id: str, earlier: Result | None) -> Result | None:
+    """An earlier result as that of the node that has the table now."""
+    return earlier and msgspec.structs.replace(earlier, unique_id=unique_id)
 
 
 def _table(item: Item) -> tuple[str | None, str] | None:

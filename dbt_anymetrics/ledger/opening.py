@@ -51,11 +51,6 @@ class Location(Struct, frozen=True):
         return cls(path / FILE_NAME if path.is_dir() else path, is_named=True)
 
 
-def is_server(state: str | None) -> bool:
-    """Whether `--state` names a database on a server."""
-    return bool(state and state.strip().startswith(("postgresql://", "postgres://")))
-
-
 def open_server(address: str, fill: Callable[[Database], None]) -> Opened:
     """Open the ledger in a PostgreSQL database, its tables made at the first use. Raises UsageError without psycopg."""
     try:

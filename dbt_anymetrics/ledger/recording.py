@@ -164,7 +164,7 @@ class Recording:
 def _begin(statements: Statements, address: str, tenant_id: str, command: Command) -> tuple[int, int, int]:
     """Enter a command, and return its AnyMetrics, its own id, and the newest outcome before it."""
     end_the_dead(statements)
-    service = service_id(statements, address, tenant_id)
+    service = _service_id(statements, address, tenant_id)
     ((newest,),) = statements.rows("SELECT max(id) FROM outcome")
     entered = statements.insert(
         "INSERT INTO command (service, kind, version, invocation_id, run_date, hook_run_date, hook_partition, host, "
@@ -176,7 +176,7 @@ def _begin(statements: Statements, address: str, tenant_id: str, command: Comman
     return service, entered or 0, newest or 0
 
 
-def service_id(statements: Statements, address: str, tenant_id: str) -> int:
+def _service_id(statements: Statements, address: str, tenant_id: str) -> int:
     """The id of an AnyMetrics and tenant, which are entered at their first use."""
     query = "SELECT id FROM service WHERE address = ? AND tenant_id = ?"
     if not (rows := statements.rows(query, address, tenant_id)):

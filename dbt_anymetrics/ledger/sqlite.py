@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.ledger.database import DamagedError, Row, Statements
+from dbt_anymetrics.ledger.database import DamagedError, Row, Statements, newer
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 
 T = TypeVar("T")
@@ -132,11 +132,7 @@ class SqliteDatabase:
             self._tune()
         version = self._version()
         if version > VERSION:
-            raise RecordError(
-                f"was written by a newer dbt-anymetrics (form {version}, this one knows {VERSION})",
-                where=self.where,
-                hint="Upgrade dbt-anymetrics, or name another ledger with --state",
-            )
+            raise newer(version, self.where)
         if version < VERSION:
             self.write(self._migrate)
         self.rows("SELECT count(*) FROM (SELECT 1 FROM refresh WHERE status = 'pending' LIMIT 1)")

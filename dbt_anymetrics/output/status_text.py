@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import click
 
-from dbt_anymetrics.ledger.ledger import Entry, Run
+from dbt_anymetrics.ledger.ledger import CommandEntry, Entry
 from dbt_anymetrics.output.plan_text import date_ranges
 from dbt_anymetrics.result import Result
 from dbt_anymetrics.text import one_line
@@ -60,7 +60,9 @@ def causes(entries: Iterable[Entry]) -> list[Cause]:
     return sorted(found.values(), key=lambda cause: -cause.number)
 
 
-def status_lines(pending: Sequence[Cause], mistakes: Sequence[Result], runs: Sequence[Run]) -> Iterator[str]:
+def status_lines(
+    pending: Sequence[Cause], mistakes: Sequence[Result], commands: Sequence[CommandEntry]
+) -> Iterator[str]:
     """What is pending by cause, the nodes with wrong settings, and the last commands."""
     yield "Pending" if pending or mistakes else "Nothing is pending."
     for cause in pending:
@@ -68,9 +70,9 @@ def status_lines(pending: Sequence[Cause], mistakes: Sequence[Result], runs: Seq
     for mistake in mistakes:
         yield f"  {click.style('WRONG', fg='red')} {mistake.unique_id}: {one_line(mistake.message or '', 1000)}"
     yield ""
-    yield "Last commands" if runs else "No command is known."
-    for run in runs:
-        yield f"  {_run(run)}"
+    yield "Last commands" if commands else "No command is known."
+    for command in commands:
+        yield f"  {_command(command)}"
 
 
 def _reason(entry: Entry) -> str:
@@ -81,11 +83,13 @@ def _reason(entry: Entry) -> str:
     return reason if not entry.perhaps_sent or "may have refreshed" in reason else f"{reason} (perhaps sent)"
 
 
-def _run(run: Run) -> str:
-    ended = f"exit code {run.exit_code}" if run.exit_code is not None else "killed" if run.ended_at else "at work"
-    date_of_run = f", date of the run: {run.run_date}" if run.run_date else ""
-    already = f", already refreshed: {run.counts.already}" if run.counts.already else ""
-    return f"{_minute(run.started_at)}  {run.command:<8} {run.counts}{already} ({ended}{date_of_run})"
+def _command(entry: CommandEntry) -> str:
+    ended = "killed" if entry.ended_at else "at work"
+    if entry.exit_code is not None:
+        ended = f"exit code {entry.exit_code}"
+    date_of_run = f", date of the run: {entry.run_date}" if entry.run_date else ""
+    already = f", already refreshed: {entry.counts.already}" if entry.counts.already else ""
+    return f"{_minute(entry.started_at)}  {entry.command:<8} {entry.counts}{already} ({ended}{date_of_run})"
 
 
 def _minute(moment: datetime) -> str:
