@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import Cursor, errors
 from psycopg.conninfo import conninfo_to_dict
 
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.ledger.database import Database, Row, Statements
+from dbt_anymetrics.ledger.database import Database, Row, Statements, newer, shown_address
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 
 T = TypeVar("T")
@@ -153,11 +152,7 @@ class PostgresDatabase:
     def _migrate(self, statements: Statements) -> None:
         ((version,),) = statements.rows("SELECT version FROM form")
         if version > VERSION:
-            raise RecordError(
-                f"was written by a newer dbt-anymetrics (form {version}, this one knows {VERSION})",
-                where=self.where,
-                hint="Upgrade dbt-anymetrics, or name another ledger with --state",
-            )
+            raise newer(version, self.where)
         for older in range(version, VERSION):
             for statement in MIGRATIONS[older]:
                 statements.run(statement.format(**_COLUMNS))
@@ -173,24 +168,14 @@ class PostgresDatabase:
             raise RecordError("cannot be used (a value for it is not valid text)", where=self.where) from None
 
 
-def shown_address(address: str) -> str:
-    """The address of a PostgreSQL database as it may be shown: without the user, the password and the options."""
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname or "localhost"
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "postgresql://..."
-    return f"postgresql://{host}{port}{parts.path}"
-
-
 def _safe(error: psycopg.Error, address: str) -> str:
     """What the library says, on one line, without the password should it be in it."""
+    try:
+        password = conninfo_to_dict(address).get("password")
+    except psycopg.Error:
+        return "its address cannot be read; the form is postgresql://user:password@host:5432/database"
     text = " ".join(str(error).split())
-    with suppress(psycopg.Error):
-        if password := conninfo_to_dict(address).get("password"):
-            text = text.replace(str(password), "**********")
-    return text or type(error).__name__
+    return (text.replace(str(password), "**********") if password else text) or type(error).__name__
 
 
 def _marked(sql: str) -> bytes:

@@ -100,11 +100,12 @@ def test_the_password_shows_nowhere(clean: Server, sandbox: Sandbox, tmp_path: P
     assert PASSWORD not in json.dumps(shop.artifact())
 
 
-@pytest.mark.parametrize("problem", ["no server", "a wrong address"])
+@pytest.mark.parametrize("problem", ["no server", "a wrong address", "half an address"])
 def test_a_server_that_cannot_be_reached_is_told_and_the_refresh_happens(problem: str, tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     address = {
         "no server": f"postgresql://airflow:{PASSWORD}@127.0.0.1:1/airflow",
+        "half an address": f"postgresql://airflow:{PASSWORD}@[::1/airflow",
         "a wrong address": f"postgresql://airflow:{PASSWORD}@127.0.0.1:port/airflow",
     }[problem]
     scenario("1.11", "build", tmp_path / "target")
