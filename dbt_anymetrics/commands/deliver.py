@@ -8,20 +8,24 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
-from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Artifact, Document
 from dbt_anymetrics.ledger.database import DamagedError
 from dbt_anymetrics.ledger.opening import Opened, set_aside
 from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.reporter import Reporter
-from dbt_anymetrics.result import Counts, LazyCollection, Result, Status, count
+from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, count
 from dbt_anymetrics.sending.outcomes import Outcomes
 from dbt_anymetrics.sending.send import Caller, Delivering, send
+
+if TYPE_CHECKING:
+    from dbt_anymetrics.server.connection import Connection
 
 INTERRUPTED = 130
 
@@ -61,18 +65,35 @@ def unsent(written: Document, reporter: Reporter, show: Show) -> Ending:
 
 def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: Show) -> Ending:
     """Send the plan, and write the artifact into the folder. Raises UsageError when the connection is not complete."""
-    options, planned = plan.options, plan.planned
-    connection = connection_of(options) if planned else None
-    if connection and connection.is_exposed:
-        reporter.warning(f"the credentials travel unencrypted to {connection.url}; use https where the server has it")
     for note in plan.notes:
         reporter.note(note)
     outcomes = _outcomes(plan, opened, reporter)
     artifact = Artifact(folder)
     outcomes.ask(plan.items, plan.held)
+    connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection else None)
-    interrupted = connection is not None and send(planned, _delivering(options), outcomes, reporter)
+    interrupted = connection is not None and send(plan.planned, _delivering(plan.options), outcomes, reporter)
     return _end(plan, outcomes, artifact, reporter, show, INTERRUPTED if interrupted else 0)
+
+
+def _connection(plan: Plan, outcomes: Outcomes, reporter: Reporter) -> Connection | None:
+    """The connection, where there is something to send. One that is not complete leaves what was asked for pending."""
+    if not plan.planned:
+        return None
+    try:
+        connection = connection_of(plan.options)
+    except UsageError as error:
+        outcomes.end(Counts(not_sent=len(plan.planned)), error.exit_code, plan.options.keep_days)
+        if outcomes.is_kept:
+            reporter.warning(f"{_pending(len(plan.planned))}; 'dbt-anymetrics retry' sends what is pending")
+        raise
+    if connection.is_exposed:
+        reporter.warning(f"the credentials travel unencrypted to {connection.url}; use https where the server has it")
+    return connection
+
+
+def _pending(number: int) -> str:
+    return "1 refresh stays pending" if number == 1 else f"{number:,} refreshes stay pending"
 
 
 def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
@@ -81,7 +102,7 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     tell = partial(_tell, opened, reporter)
     address, tenant_id = address_of(options), tenant_of(options)
     if not (address and tenant_id):
-        if plan.held or any(isinstance(item, Result) and item.status is Status.ERROR for item in plan.items):
+        if plan.held or any(_is_asked_for(item) for item in plan.items):
             reporter.warning(
                 "what is not refreshed now is not remembered, for ANYMETRICS_URL and ANYMETRICS_TENANT_ID are not set"
             )
@@ -92,6 +113,10 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     if opened.loss:
         outcomes.lose(opened.loss)
     return outcomes
+
+
+def _is_asked_for(item: Item) -> bool:
+    return isinstance(item, Refresh) or item.status is Status.ERROR
 
 
 def _command(plan: Plan) -> Command:

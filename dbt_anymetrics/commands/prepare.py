@@ -22,7 +22,15 @@ from dbt_anymetrics.ledger.artifact import read as read_artifact
 from dbt_anymetrics.ledger.database import DamagedError, Database, is_server, shown_address
 from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location, Opened, open_ledger, open_server, replaced, temporary
+from dbt_anymetrics.ledger.opening import (
+    Location,
+    Opened,
+    damaged_beside,
+    open_ledger,
+    open_server,
+    replaced,
+    temporary,
+)
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.reporter import Opening, Reporter
@@ -199,6 +207,15 @@ def check_read(loss: RecordError | None) -> None:
     """Raise UsageError for a loss: what stands in the ledger is not known then."""
     if loss:
         raise UsageError(loss.what, where=loss.where, hint=_IN_IT)
+
+
+def lost(opened: Opened) -> Iterator[str]:
+    """What to say of ledgers that were damaged: what was pending in them is not known any more."""
+    for aside in damaged_beside(opened.path) if opened.path else ():
+        yield (
+            f"a ledger was damaged, and what was pending in it is not known here. Refresh what it may have held with "
+            f"'dbt-anymetrics refresh --partition', then remove {aside}"
+        )
 
 
 def _normal(address: object) -> str | None:

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
-from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, ledger_to_show, project_of
+from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, ledger_to_show, lost, project_of
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.artifact import read
 from dbt_anymetrics.ledger.database import is_server
@@ -25,6 +25,8 @@ def retry(options: Options, reporter: Reporter, show: Show = show_nothing) -> En
     folder = project_of(options).target
     _check_ledger(options, folder)
     with ledger_to_show(options, only_to_read=False) as (ledger, opened):
+        for note in lost(opened):
+            reporter.warning(note)
         plan = _plan(options, ledger, reporter)
         check_read(ledger.loss)
         return deliver(plan, opened, folder, reporter, show)

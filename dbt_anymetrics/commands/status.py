@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dbt_anymetrics.commands.prepare import check_read, ledger_to_show
+from dbt_anymetrics.commands.prepare import check_read, ledger_to_show, lost
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import Opened
 from dbt_anymetrics.options import Options
@@ -29,6 +29,7 @@ def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
     is_there = not opened.path or opened.path.exists()
     where = opened.path or opened.database.where
     yield f"Ledger: {where}" if is_there else f"There is no ledger yet at {where}."
+    yield from (f"WARN {note}" for note in lost(opened))
     yield from status_lines(causes(ledger.entries()), ledger.mistakes(), ledger.commands(_COMMANDS))
     if elsewhere := ledger.elsewhere():
         yield ""

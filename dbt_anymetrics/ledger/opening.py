@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import stat
 from collections.abc import Callable
@@ -23,6 +24,8 @@ STATE = "--state / ANYMETRICS_STATE"
 
 _WITH_IT = ("", "-wal", "-shm")
 """The file of a SQLite database and those that SQLite keeps beside it while it is open."""
+
+_DAMAGED = ".damaged-"
 
 _LOSS = "What is sent now is not remembered: a later command would send it again, and not know what failed"
 
@@ -198,9 +201,18 @@ def _publish(draft: Path, path: Path) -> None:
         draft.rename(path)
 
 
+def damaged_beside(path: Path) -> list[Path]:
+    """The ledgers that were set aside, and that nobody has removed since."""
+    return sorted(found for found in path.parent.glob(f"{glob.escape(path.name)}{_DAMAGED}*") if _is_whole(found))
+
+
+def _is_whole(path: Path) -> bool:
+    return not path.name.endswith(_WITH_IT[1:])
+
+
 def set_aside(path: Path) -> Path:
     """Give a damaged ledger another name, under which it stays. Raises RecordError."""
-    aside = path.with_name(f"{path.name}.damaged-{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}")
+    aside = path.with_name(f"{path.name}{_DAMAGED}{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}")
     try:
         for beside in _WITH_IT:
             with suppress(FileNotFoundError):

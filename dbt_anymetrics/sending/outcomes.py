@@ -40,6 +40,11 @@ class Outcomes:
             except RecordError as loss:
                 self._broken = loss
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether a later command finds what is noted here."""
+        return self._recording is not None and not self._broken and not self.is_lost
+
     def lose(self, loss: RecordError) -> None:
         """Tell that what is noted will not be there for a later command."""
         self.is_lost = True

@@ -174,6 +174,43 @@ def test_without_a_tenant_what_is_not_refreshed_is_told_to_be_forgotten(tmp_path
     assert "WARN what is not refreshed now is not remembered" in done.stderr
 
 
+INCOMPLETE = {
+    "no credential": {"ANYMETRICS_AUTH_VALUE": ""},
+    "no auth type": {"ANYMETRICS_AUTH_TYPE": ""},
+    "a wrong auth type": {"ANYMETRICS_AUTH_TYPE": "PASSWORD"},
+    "no CA bundle": {"ANYMETRICS_CA_BUNDLE": "/nowhere.pem"},
+    "a timeout of nothing": {"ANYMETRICS_TIMEOUT": "0"},
+}
+
+
+@pytest.mark.parametrize("change", INCOMPLETE.values(), ids=INCOMPLETE)
+def test_what_an_incomplete_connection_could_not_send_stays_pending(
+    change: dict[str, str], bare: Shop, sandbox: Sandbox
+) -> None:
+    ran(bare, ("orders", "success"), ("customers", "success"), invocation="first")
+    done = bare.cli("refresh", "--run-date", DAY, **change)
+    assert done.returncode == 2
+    assert "WARN 2 refreshes stay pending; 'dbt-anymetrics retry' sends what is pending" in done.stderr
+    assert rows(bare.target, "SELECT exit_code, not_sent FROM command") == [(2, 2)]
+    ran(bare, ("orders", "success"), invocation="second")
+    done = bare.cli("refresh", "--run-date", "2024-07-18")
+    assert done.returncode == 0
+    assert "pending from earlier dbt runs: 2 refreshes of 2 tables" in done.stderr
+    assert bare.cli("retry").returncode == 0
+    assert sorted(sent(sandbox)) == sorted(
+        [(TABLE, DAY), (TABLE, "2024-07-18"), (TABLE.replace("orders", "customers"), DAY)]
+    )
+
+
+def test_a_run_that_touches_nothing_says_what_is_pending(bare: Shop) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    assert bare.cli("refresh", "--run-date", DAY, ANYMETRICS_AUTH_VALUE="").returncode == 2
+    ran(bare, invocation="second")
+    done = bare.cli("refresh")
+    assert done.returncode == 0
+    assert "pending from earlier dbt runs: 1 refresh of 1 table" in done.stderr
+
+
 # The state elsewhere
 
 
@@ -208,7 +245,13 @@ def test_a_damaged_ledger_is_never_told_to_have_nothing_pending(command: str, re
     assert "is not a ledger" in done.stderr
     assert "What is pending stands in it" in done.stderr
     assert "Nothing is pending" not in done.stdout + done.stderr
-    assert len(list(recorded.target.glob("*.damaged-*"))) == int(command == "retry")
+    asides = list(recorded.target.glob("*.damaged-*"))
+    assert len(asides) == int(command == "retry")
+    if asides:
+        for again in ("retry", "status"):
+            done = recorded.cli(again)
+            assert "WARN a ledger was damaged" in done.stdout + done.stderr
+            assert str(asides[0]) in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("command", ["plan", "status", "refresh"])
@@ -227,7 +270,7 @@ def test_an_artifact_of_a_version_without_a_ledger_is_taken_in_once(tmp_path: Pa
         shop = Shop(tmp_path, sandbox.environment)
         assert "2 to refresh" in shop.cli("plan", "--run-date", DAY).stdout
         assert not (target / "anymetrics.db").exists()
-        assert len(pending(target)) == 2 if shop.cli("status").returncode and (target / "anymetrics.db").exists() else 1
+        assert len(json.loads(shop.cli("status", "--output", "json").stdout)["pending"]) == 2
         done = shop.cli("refresh", "--run-date", DAY)
         assert "OK=2 ERROR=0 SKIP=1 TOTAL=3, already refreshed by dbt-anymetrics refresh: 27" in done.stdout
         assert len(sandbox.received) == 2
