@@ -23,8 +23,9 @@ from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.result import LazyCollection, Refresh
+from dbt_anymetrics.sending.delivery import Delivering
 from dbt_anymetrics.sending.outcomes import Outcomes
-from dbt_anymetrics.sending.send import Delivering, send
+from dbt_anymetrics.sending.send import send
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import connection
 

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 _PROGRAM = """
-import json, os, signal, sys
+import atexit, json, os, signal, sys
 sys.path[0] = sys.argv[1]  # as for the program dbt itself
 import dbt.adapters.duckdb
 from dbt.cli.main import cli
@@ -32,7 +32,14 @@ for line in sys.stdin:
         os.environ.clear()
         os.environ.update(request["environment"])
         sys.argv = ["dbt", *request["arguments"]]
-        sys.exit(cli())
+        try:
+            code = cli()
+        except SystemExit as exit:
+            code = exit.code
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)  # old releases of DuckDB abort when a forked process ends them
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 

@@ -21,8 +21,9 @@ from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, count
+from dbt_anymetrics.sending.delivery import Caller, Delivering
 from dbt_anymetrics.sending.outcomes import Outcomes
-from dbt_anymetrics.sending.send import Caller, Delivering, send
+from dbt_anymetrics.sending.send import send
 
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection

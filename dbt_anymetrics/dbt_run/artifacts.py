@@ -21,6 +21,7 @@ from msgspec import Raw, Struct
 
 from dbt_anymetrics.errors import ArtifactError, NodeError
 from dbt_anymetrics.files import open_regular
+from dbt_anymetrics.lenient import mend
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -254,20 +255,18 @@ def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
         return msgspec.json.decode(data, type=artifact)
     except msgspec.ValidationError:
         raise
-    except msgspec.DecodeError:
-        # Python writes NaN and Infinity, which are no JSON, and so does dbt 1.x where a user's YAML has them.
-        if not re.search(rb"\b(NaN|Infinity)\b", data):
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if not mend(data):
             raise
-        import json  # lazy: seldom needed
-
-        lenient = json.loads(bytes(data), parse_constant=lambda _: None)
-        return msgspec.json.decode(msgspec.json.encode(lenient), type=artifact)
+        return msgspec.json.decode(data, type=artifact)
 
 
 def _read_bytes(path: Path) -> memoryview:
     try:
         with open_regular(path, MAX_BYTES, links=True) as file:
-            data = _filled(_memory(os.fstat(file.fileno()).st_size), file)
+            size = os.fstat(file.fileno()).st_size
+            _check_whole(path, file, size)
+            data = _filled(_memory(size), file)
     except FileNotFoundError:
         raise ArtifactError(
             "there is no such file",
@@ -279,6 +278,15 @@ def _read_bytes(path: Path) -> memoryview:
     if re.fullmatch(rb"\s*", data):
         raise ArtifactError("is empty", where=str(path), hint=_STOPPED)
     return data
+
+
+def _check_whole(path: Path, file: FileIO, size: int) -> None:
+    """Refuse a file with holes, which may be much larger than what it holds, before there is memory for it."""
+    if size and hasattr(os, "SEEK_HOLE"):
+        with suppress(OSError):  # a file system that knows of no holes
+            if os.lseek(file.fileno(), 0, os.SEEK_HOLE) < size:
+                raise ArtifactError("was not written whole", where=str(path), hint=_STOPPED)
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
 
 
 def _filled(memory: memoryview, file: FileIO) -> memoryview:

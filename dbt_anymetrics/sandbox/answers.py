@@ -170,6 +170,6 @@ SHAPES: Mapping[Shape, Answer] = {
     Shape.SUCCESS_SUCCEED: success(
         {"data": True, "succeed": True, "code": "200", "errorMsg": None, "detailErrorMsg": None, "traceId": ""}
     ),
-    Shape.SUCCESS_DATA_STRING: success(envelope(data="accepted")),
+    Shape.SUCCESS_DATA_STRING: success(envelope(data="task_20240717_0001")),
     Shape.SUCCESS_DATA_OBJECT: success(envelope(data={"dagName": "table_update"})),
 }

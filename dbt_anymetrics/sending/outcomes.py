@@ -73,9 +73,9 @@ class Outcomes:
             earlier = self._recording and self._recording.ledger.confirmed(refresh)
         return earlier or refresh.result(Status.SKIPPED, "already refreshed by another command")
 
-    def add(self, refresh: Refresh, result: Result) -> None:
-        """Note what came of one refresh."""
-        self._add([(result, self._horizons.pop(refresh.key, 0))])
+    def add(self, ended: Iterable[tuple[Refresh, Result]]) -> None:
+        """Note what came of refreshes, all at once."""
+        self._add([(result, self._horizons.pop(refresh.key, 0)) for refresh, result in ended])
 
     def add_unsent(self, results: Iterable[Result]) -> Iterator[Result]:
         """Note refreshes that were not sent, many at a time, and give each."""

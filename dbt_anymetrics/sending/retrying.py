@@ -21,15 +21,14 @@ class Backoff(Struct, frozen=True, kw_only=True):
     def wait(self, attempt: int, retry_after: float | None) -> float | None:
         """Seconds to wait after a failed attempt (1 for the first), or None to give up.
 
-        The wait doubles each time, with jitter so that threads do not return together; the server's Retry-After
-        overrides it, and one that is too long is a reason to give up.
+        The wait doubles each time, with jitter so that threads do not return together. The server's Retry-After makes
+        it longer, never shorter, and one that is too long is a reason to give up.
         """
-        if attempt >= self.attempts:
+        if attempt >= self.attempts or (retry_after or 0) > self.retry_after_max:
             return None
-        if retry_after is not None:
-            return retry_after if retry_after <= self.retry_after_max else None
         longest = min(self.wait_max, self.wait_initial * 2.0 ** (attempt - 1))
-        return random.uniform(longest / 2, longest)  # noqa: S311 (jitter is no secret)
+        wait = random.uniform(longest / 2, longest)  # noqa: S311 (jitter is no secret)
+        return max(wait, retry_after or 0)
 
 
 class RetryBudget:

@@ -8,9 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from dbt_anymetrics.lenient import mend
+from dbt_anymetrics.server.confirmation import ERROR_KEYS, is_confirmation, says_error
 from dbt_anymetrics.text import one_line
 
-_ERROR_TEXTS = ("errorMsg", "detailErrorMsg", "message")
+_OWN_FIELDS = ("success", "succeed", "errorMsg", "detailErrorMsg", "traceId")
+"""A body with none of these is not AnyMetrics' own, unless it is nothing but its data."""
 
 _MAX_MESSAGE = 500
 
@@ -28,11 +31,16 @@ _OF_THE_WAY = frozenset({401, 403, 404, 407, 429})
 """HTTP statuses that are about the address or the credential: every other refresh would get the same answer."""
 
 
+_LOST_BEHIND_A_GATEWAY = frozenset({502, 504})
+"""A gateway had no answer: the call may have reached AnyMetrics all the same."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """The outcome of one call.
 
     `message` is None exactly when the call succeeded. `data` is the body's `data`. `from_anymetrics` tells an answer
     of the API itself, which is about this call, from any other, which is about the address or the credentials.
+    `is_unknown` tells that the call may have had its effect although no answer says so.
     """
 
     http_status: int | None = None
@@ -42,6 +50,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     data: Any = None
     from_anymetrics: bool = False
     retriable: bool = False
+    is_unknown: bool = False
     retry_after: float | None = None
 
     @property
@@ -50,41 +59,54 @@ class Answer(Struct, frozen=True, kw_only=True):
         return self.message is None
 
 
-class Envelope(Struct):
-    """The body of every documented answer; other services of the product use some names differently.
+class Envelope(Struct, frozen=True):
+    """The body of every documented answer, as it came; other services of the product use some names differently."""
 
-    The texts, the code and the trace id are made texts fit to be shown as soon as the body is decoded.
-    """
-
-    data: Any = None
-    success: Any = None
-    succeed: Any = None
-    code: Any = None
-    errorMsg: Any = None  # noqa: N815 (the API's name)
-    detailErrorMsg: Any = None  # noqa: N815
-    message: Any = None
-    traceId: Any = None  # noqa: N815
+    fields: dict[str, Any]
 
     def error_text(self) -> str | None:
-        """What the answer says went wrong, if it says so in words."""
-        texts = dict.fromkeys(text for name in _ERROR_TEXTS if (text := getattr(self, name)))
-        return ": ".join(texts) or None
+        """What the answer says went wrong, if it says so in words under any usual name."""
+        told = (self.fields.get(name) for name in ERROR_KEYS)
+        return ": ".join(dict.fromkeys(_text(value) for value in told if says_error(value))) or None
 
-    def fault(self) -> str | None:
+    def fault(self, confirms: Callable[[object], bool]) -> str | None:
         """Why this is no success, or None.
 
-        Success is: `success` (or `succeed`) is not false, `code` is absent, null or 200, there is no error text, and
-        `data` is neither false nor null (AnyMetrics API page, Data Update, and real answers of its services).
+        Success is: `success` (or `succeed`) is true or absent, `code` is absent, null or 200, there is no error text,
+        and `data` confirms (AnyMetrics API page, Data Update, and real answers of its services).
         """
         if text := self.error_text():
             return text
-        if self.success is False or self.succeed is False:
-            return "AnyMetrics says it failed, without a reason"
+        for name in ("success", "succeed"):
+            value = self.fields.get(name)
+            if value is not None and value is not True:
+                return f"AnyMetrics says it failed, without a reason ({name} is {_text(value)})"
         if self.code not in (None, "200"):
             return f"AnyMetrics answers with code {self.code}, without a reason"
-        if self.data is None or self.data is False:
-            return "AnyMetrics did not confirm (no data in its answer)"
-        return None
+        if confirms(data := self.fields.get("data")):
+            return None
+        return f"AnyMetrics did not confirm: {_came(self.fields, data)}"
+
+    @property
+    def code(self) -> str | None:
+        """The code as text, or None for what says nothing."""
+        return _text(self.fields.get("code")) or None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace id as text, by which the vendor finds the call."""
+        return _text(self.fields.get("traceId")) or None
+
+    @property
+    def is_of_anymetrics(self) -> bool:
+        """Whether the body has AnyMetrics' form, which that of a gateway in front of it has not."""
+        return any(name in self.fields for name in _OWN_FIELDS) or set(self.fields) == {"data"}
+
+
+def _came(fields: dict[str, Any], data: object) -> str:
+    if "data" in fields:
+        return f"data is {_text(data)}"
+    return f"there is no data in its answer {_text(fields)}"
 
 
 def judge(
@@ -93,37 +115,57 @@ def judge(
     location: str | None = None,
     retry_after: float | None = None,
     redact: Callable[[str], str] = str,
+    confirms: Callable[[object], bool] = is_confirmation,
 ) -> Answer:
     """Decide what an HTTP answer means.
 
-    `location` is where a redirect points, `retry_after` is in seconds, and `redact` strikes out what may not be shown.
+    `location` is where a redirect points, `retry_after` is in seconds, `redact` strikes out what may not be shown, and
+    `confirms` says which data make a success.
     """
     retriable = status == 429 or status >= 500  # noqa: PLR2004
-    envelope = _decode(body, redact)
+    envelope = _decode(body)
     if envelope and 200 <= status < 300:  # noqa: PLR2004
-        message = envelope.fault()
+        message = envelope.fault(confirms)
     else:
-        message = _http_fault(status, body, envelope.error_text() if envelope else None, redact(location or "nowhere"))
+        message = _http_fault(status, body, envelope.error_text() if envelope else None, location or "nowhere")
     return Answer(
         http_status=status,
-        code=envelope.code if envelope else None,
-        message=message and one_line(message, _MAX_MESSAGE),
-        trace_id=envelope.traceId if envelope else None,
-        data=envelope.data if envelope else None,
-        from_anymetrics=envelope is not None and not 300 <= status < 400 and status not in _OF_THE_WAY and status < 500,  # noqa: PLR2004
+        code=_shown(envelope.code if envelope else None, redact),
+        message=_shown(message, redact),
+        trace_id=_shown(envelope.trace_id if envelope else None, redact),
+        data=envelope.fields.get("data") if envelope else None,
+        from_anymetrics=not message or bool(envelope and envelope.is_of_anymetrics and _is_about_the_call(status)),
         retriable=retriable,
+        is_unknown=status in _LOST_BEHIND_A_GATEWAY,
         retry_after=retry_after if retriable else None,
     )
 
 
-def _decode(body: bytes, redact: Callable[[str], str]) -> Envelope | None:
-    """The body as an envelope whose texts can be shown, or None when it is none."""
+def _is_about_the_call(status: int) -> bool:
+    return not 300 <= status < 400 and status not in _OF_THE_WAY and status < 500  # noqa: PLR2004
+
+
+def _shown(text: str | None, redact: Callable[[str], str]) -> str | None:
+    return one_line(text, _MAX_MESSAGE, redact) or None if text else None
+
+
+def _decode(body: bytes) -> Envelope | None:
+    """The body as an envelope, or None when it is no JSON object."""
     try:
-        envelope = msgspec.json.decode(body, type=Envelope)
+        return Envelope(_fields(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    texts = {name: _text(getattr(envelope, name), redact) for name in (*_ERROR_TEXTS, "code", "traceId")}
-    return msgspec.structs.replace(envelope, **texts)
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if not mend(memoryview(odd := bytearray(body))):
+            raise
+        return msgspec.json.decode(odd, type=dict[str, Any])
 
 
 def _http_fault(status: int, body: bytes, text: str | None, location: str) -> str:
@@ -140,12 +182,13 @@ def _http_fault(status: int, body: bytes, text: str | None, location: str) -> st
     return "the answer is not the JSON object that the API sends; it may be cut short"
 
 
-def _text(value: object, redact: Callable[[str], str]) -> str | None:
-    """A value of the body as text, made safe to print; None for what says nothing."""
-    if value is None or value == "":
-        return None
+def _text(value: object) -> str:
+    """A value of the body as text; nothing for what says nothing."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None:
+        return ""
     try:
-        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value).decode()
     except RecursionError:
-        text = "(too deeply nested to show)"
-    return one_line(redact(text), _MAX_MESSAGE) or None
+        return "(too deeply nested to show)"

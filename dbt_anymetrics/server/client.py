@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
+from http.client import HTTPException, RemoteDisconnected
+from socket import gaierror
 
 import requests
+from msgspec.structs import replace
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader, LocationParseError
 from urllib3.util.retry import Retry
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.server.answer import Answer, judge
+from dbt_anymetrics.server.confirmation import is_confirmation, is_there
 from dbt_anymetrics.server.connection import Connection
-from dbt_anymetrics.server.deadline import TimedAdapter, Watchdog
+from dbt_anymetrics.server.deadline import GRACE, TimedAdapter, Watchdog, within
 from dbt_anymetrics.text import one_line
 
 TRIGGER = "/scheduler/task/trigger"
 PROBE = "/metrics/list?pageNumber=1&pageSize=1"
+
+_STALE = (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""How a call fails on a connection that the server has closed, before anything of an answer was read."""
+
+_FAULTS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError, TypeError)
+"""What the libraries raise; TypeError is for a proxy without a host."""
+
+_UNSENT = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, LocationParseError, TypeError)
+"""Faults before anything was sent."""
+
+_ADDRESS = re.compile(r"\S*(?:://|@)\S*")
 
 _MAX_BODY = 1 << 20
 _CHUNK = 1 << 14
@@ -40,7 +56,8 @@ class Client:
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._lock = threading.Lock()
-        self._watchdog = Watchdog(2 * connection.timeout)
+        self._seconds = 2 * connection.timeout
+        self._watchdog = Watchdog(self._seconds)
 
     def trigger(self, table_name: str, partition: date) -> Answer:
         """Tell AnyMetrics that one date of a table has new data (AnyMetrics API page, Data Update)."""
@@ -53,7 +70,23 @@ class Client:
 
     def probe(self) -> Answer:
         """Make the cheapest read that needs the credentials."""
-        return self._call("GET", PROBE)
+        return self._ask("GET", PROBE)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Answer:
+        """Make a call that asks something, for no longer than a call may take."""
+        try:
+            return within(self.call_limit, lambda: self._call(method, path, body, is_there))
+        except TimeoutError:
+            return self.overdue()
+
+    @property
+    def call_limit(self) -> float:
+        """Seconds after which a call is given up, whatever it waits for."""
+        return self._seconds + GRACE
+
+    def overdue(self) -> Answer:
+        """What is said of a call that is given up."""
+        return self._fault(requests.Timeout())
 
     def close(self) -> None:
         """Close every thread's session."""
@@ -63,24 +96,38 @@ class Client:
                 session.close()
             self._sessions.clear()
 
-    def _call(self, method: str, path: str, body: object = None) -> Answer:
-        connection = self._connection
-        session, adapter = self._session()
+    def _call(
+        self, method: str, path: str, body: object = None, confirms: Callable[[object], bool] = is_confirmation
+    ) -> Answer:
         try:
-            with (
-                self._watchdog.limited(adapter),
-                session.request(
-                    method,
-                    connection.address(path),
-                    json=body,
-                    timeout=connection.timeout,
-                    allow_redirects=False,  # requests would send our auth-value header to the other host
-                    stream=True,
-                ) as response,
-            ):
-                content = _read(response)
-        except (requests.RequestException, HTTPError, OSError) as error:
+            session, adapter = self._session()
+        except ValueError as error:  # from a proxy in the environment that is no address
+            return self._fault(error)
+        try:
+            with self._watchdog.limited(adapter):
+                return self._sent(session, adapter, method, path, body, confirms)
+        except _FAULTS as error:
             return self._fault(requests.Timeout() if adapter.expired else error)
+
+    def _sent(
+        self,
+        session: requests.Session,
+        adapter: TimedAdapter,
+        method: str,
+        path: str,
+        body: object,
+        confirms: Callable[[object], bool],
+    ) -> Answer:
+        try:
+            response = self._request(session, method, path, body)
+        except requests.ConnectionError as error:
+            if adapter.expired or not (adapter.is_reused and isinstance(_innermost(error), _STALE)):
+                raise
+            # The server had closed the connection that was kept from the last call: no more than a new one is needed.
+            adapter.renew()
+            response = self._request(session, method, path, body)
+        with response:
+            content = _read(response)
         if adapter.expired:
             return self._fault(requests.Timeout())
         headers = response.headers
@@ -89,7 +136,18 @@ class Client:
             content,
             headers.get("Location"),
             _retry_after(headers.get("Retry-After")),
-            redact=connection.auth_value.redact,
+            redact=self._connection.auth_value.redact,
+            confirms=confirms,
+        )
+
+    def _request(self, session: requests.Session, method: str, path: str, body: object) -> requests.Response:
+        return session.request(
+            method,
+            self._connection.address(path),
+            json=body,
+            timeout=self._connection.timeout,
+            allow_redirects=False,  # requests would send our auth-value header to the other host
+            stream=True,
         )
 
     def _session(self) -> tuple[requests.Session, TimedAdapter]:
@@ -124,25 +182,29 @@ class Client:
         return session, adapter
 
     def _fault(self, error: Exception) -> Answer:
-        message, retriable = self._explain(error)
+        fault = self._explain(error)
         # The text of an exception may hold what the server sent.
-        return Answer(message=one_line(self._connection.auth_value.redact(message), 500), retriable=retriable)
+        return replace(fault, message=one_line(fault.message or "", 500, self._connection.auth_value.redact))
 
-    def _explain(self, error: Exception) -> tuple[str, bool]:
-        """What went wrong on the way, and whether it is worth another try."""
+    def _explain(self, error: Exception) -> Answer:
+        """What went wrong on the way, whether it is worth another try, and whether the call may have had its effect."""
         seconds = f"{self._connection.timeout:g} s"
+        inner = _innermost(error)
         if isinstance(error, requests.exceptions.SSLError):
-            return f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE", False
+            return Answer(message=f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE")
         if isinstance(error, requests.exceptions.ConnectTimeout):
-            return f"no connection within {seconds}", True
-        if isinstance(error, requests.exceptions.Timeout) or isinstance(_innermost(error), TimeoutError):
-            return f"no answer within {seconds}; whether the refresh was triggered is unknown", True
+            return Answer(message=f"no connection within {seconds}", retriable=True)
+        if isinstance(error, requests.exceptions.Timeout) or isinstance(inner, TimeoutError):
+            message = f"no answer within {seconds}; whether the refresh was triggered is unknown"
+            return Answer(message=message, retriable=True, is_unknown=True)
         if isinstance(error, requests.exceptions.ProxyError):
-            return f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", True
-        if isinstance(_innermost(error), ConnectionRefusedError):
-            return f"connection refused: check that AnyMetrics is running at {self._connection.url}", True
+            return Answer(message=f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", retriable=True)
+        if isinstance(inner, ConnectionRefusedError):
+            message = f"connection refused: check that AnyMetrics is running at {self._connection.url}"
+            return Answer(message=message, retriable=True)
+        message = f"the connection to {self._connection.url} fails: {_root(error)}"
         retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
-        return f"the connection to {self._connection.url} fails: {_root(error)}", retriable
+        return Answer(message=message, retriable=retriable, is_unknown=not isinstance(inner, (gaierror, *_UNSENT)))
 
 
 def _read(response: requests.Response) -> bytes:
@@ -168,11 +230,11 @@ def _retry_after(header: str | None) -> float | None:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost reason in words."""
+    """The innermost reason in words, without addresses: that of a proxy may hold a password."""
     error = _innermost(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return _ADDRESS.sub("(an address)", str(error)) or type(error).__name__
 
 
 def _innermost(error: BaseException) -> BaseException:

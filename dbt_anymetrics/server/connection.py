@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from dbt_anymetrics.defaults import AUTH_TYPES, TIMEOUT
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.server.secret import Secret
 from dbt_anymetrics.text import shown
 
 SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE")
@@ -26,47 +26,6 @@ PRIVATE_MARKS = "@?#"
 _URL = "--url / ANYMETRICS_URL"
 _EXAMPLE = "Give the base address of AnyMetrics, for example https://anymetrics.example.com or http://10.0.0.8:8083"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-_LONG = 8
-
-
-class Secret:
-    """A text that shows itself only when asked to."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "Secret('**********')"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is not copied or stored")
-
-    def reveal(self) -> str:
-        """The text itself, for the request's header."""
-        return self._value
-
-    def redact(self, text: str) -> str:
-        """A text with the secret struck out, plain or escaped, should a server have sent it back.
-
-        A short secret may be a part of ordinary words: of those, only what stands alone is struck out.
-        """
-        for form in self._forms():
-            if len(form) < _LONG:
-                text = re.sub(rf"(?<![\w-]){re.escape(form)}(?![\w-])", "**********", text)
-            else:
-                text = text.replace(form, "**********")
-        return text
-
-    def _forms(self) -> list[str]:
-        """How the secret may be written, the longest first."""
-        value = self._value
-        forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value), quote(value, safe="")}
-        return sorted(forms, key=len, reverse=True)
 
 
 class Connection(Struct, frozen=True, kw_only=True):

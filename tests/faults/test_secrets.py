@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from dbt_anymetrics.server.answer import Answer, judge
 from dbt_anymetrics.server.client import Client
-from dbt_anymetrics.server.connection import Secret, connection
+from dbt_anymetrics.server.connection import connection
+from dbt_anymetrics.server.secret import Secret
 from tests.artifacts import scenario
 from tests.ledgers import rows
 from tests.raw_server import RawServer, Visit, http
@@ -120,6 +122,65 @@ def test_a_secret_of_any_form_that_the_server_sends_back_is_struck_out(name: str
         assert form not in shown
 
 
+FORMS: dict[str, Callable[[str], str]] = {
+    "newlines": lambda s: s.replace("-", "-\n"),
+    "tabs": "\t".join,
+    "NUL": "\0".join,
+    "two spaces": lambda s: s.replace("-", "  -  "),
+    "upper case": str.upper,
+    "URL-encoded": lambda s: "".join(f"%{ord(c):02x}" for c in s),
+    "URL-encoded twice": lambda s: "".join(f"%25{ord(c):02X}" for c in s),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64 inside": lambda s: base64.b64encode(f"user:{s}\n".encode()).decode(),
+    "base64 for addresses": lambda s: base64.urlsafe_b64encode(f"a:{s}".encode()).decode().rstrip("="),
+    "base64 in lines": lambda s: base64.encodebytes(("x" * 50 + s + "y" * 50).encode()).decode(),
+    "hexadecimal": lambda s: s.encode().hex(" "),
+    "HTML entities": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "HTML entities in hexadecimal": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
+    "Python escapes": lambda s: "".join(f"\\x{ord(c):02x}" for c in s),
+    "JSON escapes": lambda s: "".join(f"\\u{ord(c):04x}" for c in s),
+    "JSON escapes in JSON": lambda s: "".join(f"\\\\u{ord(c):04X}" for c in s),
+    "escaped marks": lambda s: s.replace("-", "\\-"),
+    "a letter a word": " ".join,
+}
+
+
+@pytest.mark.parametrize("field", ["errorMsg", "code", "traceId", "data"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_that_comes_back_in_another_form_is_struck_out(form: str, field: str) -> None:
+    written = FORMS[form](SECRET)
+    body = json.dumps({"success": field == "data", field: f"bad {written} here"}).encode()
+    answer = judge(200, body, redact=Secret(SECRET).redact)
+    shown = {"errorMsg": answer.message, "code": answer.code, "traceId": answer.trace_id, "data": answer.message}[field]
+    assert shown
+    assert "**********" in shown
+    bare = re.sub(r"[^a-z0-9]", "", shown.lower())
+    assert re.sub(r"[^a-z0-9]", "", written.lower()) not in bare
+    assert "here" in shown
+
+
+def test_a_secret_that_is_split_over_two_fields_is_not_joined_again() -> None:
+    body = json.dumps({"success": False, "errorMsg": SECRET[:14], "detailErrorMsg": SECRET[14:]}).encode()
+    assert judge(200, body, redact=Secret(SECRET).redact).message == "**********"
+
+
+def test_a_secret_far_behind_in_a_long_text_is_not_cut_in_two() -> None:
+    for before in range(16_350, 16_390):
+        body = json.dumps({"success": False, "errorMsg": " " * before + SECRET}).encode()
+        message = judge(200, body, redact=Secret(SECRET).redact).message or ""
+        assert SECRET[:8] not in message
+
+
+@pytest.mark.parametrize("credential", ["/+/+/+/+", "a b", "pässword", "::", "{}", "...."])
+def test_a_credential_of_few_letters_is_struck_out_as_it_is(credential: str) -> None:
+    assert credential not in Secret(credential).redact(f"bad value '{credential}' here")
+
+
+def test_a_long_text_takes_no_time_to_search() -> None:
+    secret = Secret("%41&amp;" * 30)
+    assert secret.redact("%41&amp;" * 2_000).count("*") < 20_000
+
+
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(
     st.text(alphabet="ab\"'\\\\/ {n&%", min_size=6, max_size=12),
@@ -134,6 +195,63 @@ def test_any_secret_at_any_place_of_an_answer_is_struck_out(value: str, before: 
     shown = told(judge(200, body, redact=Secret(value).redact))
     for form in {value, repr(value)[1:-1], json.dumps(value)[1:-1], " ".join(value.split())}:
         assert form not in shown
+
+
+# Passwords of others
+
+
+PROXIES = {
+    "http": "http://proxy-user:proxy-passw0rd@127.0.0.1:9",
+    "no host": "http://proxy-user:proxy-passw0rd@",
+    "no scheme": "proxy-user:proxy-passw0rd@127.0.0.1:9",
+    "SOCKS without its library": "socks5://proxy-user:proxy-passw0rd@127.0.0.1:9",
+    "a port that is none": "http://proxy-user:proxy-passw0rd@127.0.0.1:port",
+    "brackets": "http://proxy-user:proxy-passw0rd@[::1",
+    "another scheme": "gopher://proxy-user:proxy-passw0rd@127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_password_of_a_proxy_is_never_shown(
+    proxy: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    shop = shop_at(f"{scheme}://anymetrics.invalid", tmp_path)
+    everything = ""
+    for arguments in (("refresh", "-m", "dim_customers"), ("debug",), ("status",)):
+        done = shop.cli(*arguments)
+        assert done.returncode in (0, 1, 2)
+        everything += everything_of(done, tmp_path)
+    assert "Traceback" not in everything
+    assert "please report it" not in everything
+    assert "passw0rd" not in everything
+    assert "fails" in everything
+
+
+ADDRESSES = (
+    "https://user:passw0rd@anymetrics.invalid",
+    "https://passw0rd@anymetrics.invalid",
+    "https://anymetrics.invalid/?token=passw0rd",
+    "https://anymetrics.invalid/#passw0rd",
+    "user:passw0rd@anymetrics.invalid",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("command", ["refresh", "retry", "plan", "status", "debug"])
+def test_an_address_with_a_password_is_refused_by_every_command_and_not_shown(
+    command: str, address: str, tmp_path: Path
+) -> None:
+    with Sandbox() as sandbox:
+        shop_at(sandbox.url, tmp_path).cli("refresh")
+    shop = shop_at(address, tmp_path)
+    done = shop.cli(command)
+    assert done.returncode == 2
+    assert "is not shown" in done.stdout + done.stderr
+    assert "passw0rd" not in everything_of(done, tmp_path)
 
 
 # What the commands print and write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import gzip
 import ipaddress
 import socket
@@ -10,11 +11,12 @@ import ssl
 import threading
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
@@ -22,6 +24,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dbt_anymetrics.ledger.claims import Claim
+from dbt_anymetrics.result import Refresh, Result, Status
+from dbt_anymetrics.sending.delivery import Delivering, Delivery
+from dbt_anymetrics.sending.queue import Queue
 from dbt_anymetrics.server.answer import Answer
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import connection
@@ -44,10 +50,16 @@ def calling(url: str, timeout: float = 5.0, ca_bundle: str | None = None) -> Cli
     return Client(settings, {})
 
 
+def called(url: str, timeout: float = 5.0, ca_bundle: str | None = None) -> Answer:
+    """The answer to one call."""
+    with closing(calling(url, timeout, ca_bundle)) as client:
+        return client.trigger("t", DAY)
+
+
 def call(act: Callable[[Visit], None], timeout: float = 5.0) -> Answer:
     """The answer to one call of a server that behaves so."""
     with RawServer(act) as server:
-        return calling(server.url, timeout).trigger("t", DAY)
+        return called(server.url, timeout)
 
 
 def reads_and(then: Callable[[Visit], None]) -> Callable[[Visit], None]:
@@ -106,6 +118,8 @@ BROKEN: dict[str, tuple[Callable[[Visit], None], str]] = {
         "",
     ),
     "a redirect with a broken body": (sends(http(b"", "302 Found", Location="/login", Content_Length="9")), ""),
+    "a negative chunk": (sends(CHUNKED, b"-5\r\n{}\r\n"), FAILS),
+    "a chunk larger than any": (sends(CHUNKED, b"f" * 40 + b"\r\n{}\r\n"), ""),
     "a switch of protocols": (sends(http(b"", "101 Switching Protocols")), ""),
     "an early hint and no answer": (sends(b"HTTP/1.1 100 Continue\r\n\r\n"), FAILS),
 }
@@ -119,6 +133,54 @@ def test_a_broken_answer_is_an_error_in_words(name: str) -> None:
     assert said in (answer.message or "")
     assert "unexpected" not in (answer.message or "")
     assert (answer.message or "").isprintable()
+
+
+EARLY = {
+    "processing": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "hints": b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n",
+    "several": b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n" * 3,
+}
+
+
+@pytest.mark.parametrize("early", EARLY.values(), ids=EARLY)
+def test_an_answer_before_the_answer_is_passed_over(early: bytes) -> None:
+    with RawServer(lambda visit: visit.answer_all(early + http())) as server, closing(calling(server.url)) as client:
+        assert client.trigger("t", DAY).ok
+        assert client.trigger("t", DAY).trace_id == "trace"
+        assert server.connections == 1
+
+
+ENDS: dict[str, Callable[[Visit], None]] = {"reset": Visit.reset, "closed": lambda visit: visit.socket.close()}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_kept_connection_that_the_server_ends_at_the_next_request_costs_no_try(end: str) -> None:
+    def act(visit: Visit) -> None:
+        for number, _ in enumerate(visit.requests()):
+            if number:
+                ENDS[end](visit)
+                return
+            visit.socket.sendall(http())
+
+    with RawServer(act) as server, closing(calling(server.url)) as client:
+        assert all(client.trigger("t", DAY).ok for _ in range(20))
+        assert server.connections == 20
+
+
+def test_a_new_connection_is_opened_once_and_only_in_the_place_of_a_kept_one() -> None:
+    def act(visit: Visit) -> None:
+        if visit.number:
+            reads_and(Visit.reset)(visit)
+        else:
+            visit.answer(http())
+            visit.reset()
+
+    with RawServer(act) as server, closing(calling(server.url)) as client:
+        assert client.trigger("t", DAY).ok
+        lost = client.trigger("t", DAY)
+        assert not lost.ok
+        assert lost.retriable
+        assert server.connections <= 3
 
 
 def test_what_is_behind_a_whole_answer_is_not_taken_for_the_next_one() -> None:
@@ -135,7 +197,7 @@ def test_what_is_behind_a_whole_answer_is_not_taken_for_the_next_one() -> None:
 def test_a_port_that_refuses_is_an_error_worth_a_retry() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        answer = calling(f"http://127.0.0.1:{taken.getsockname()[1]}").trigger("t", DAY)
+        answer = called(f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert (answer.message or "").startswith(
         "connection refused: check that AnyMetrics is running at http://127.0.0.1:"
     )
@@ -143,7 +205,7 @@ def test_a_port_that_refuses_is_an_error_worth_a_retry() -> None:
 
 
 def test_a_host_without_an_address_is_an_error() -> None:
-    answer = calling("http://no-such-host.invalid").trigger("t", DAY)
+    answer = called("http://no-such-host.invalid")
     assert FAILS in (answer.message or "")
 
 
@@ -207,7 +269,7 @@ def deaf() -> Iterator[int]:
 
 
 def test_a_server_that_never_accepts_is_given_up_on(deaf: int) -> None:
-    answer = calling(f"http://127.0.0.1:{deaf}", timeout=0.5).trigger("t", DAY)
+    answer = called(f"http://127.0.0.1:{deaf}", timeout=0.5)
     assert answer.message == "no connection within 0.5 s"
     assert answer.retriable
 
@@ -229,7 +291,7 @@ def test_a_slow_answer_is_given_up_on_though_the_time_was_up_before_there_was_a_
         found = [(*stream, ("127.0.0.1", port)) for port in ports]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         begun = time.monotonic()
-        answer = calling("http://many.invalid", timeout=0.5).trigger("t", DAY)
+        answer = called("http://many.invalid", timeout=0.5)
     assert not answer.ok
     assert answer.retriable
     assert time.monotonic() - begun < 10
@@ -392,7 +454,7 @@ def secure(context: ssl.SSLContext) -> Iterator[RawServer]:
 
 
 def test_a_certificate_of_an_authority_in_the_bundle_is_trusted(secure: RawServer, authority: Authority) -> None:
-    assert calling(secure.url, ca_bundle=str(authority.bundle)).trigger("t", DAY).ok
+    assert called(secure.url, ca_bundle=str(authority.bundle)).ok
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -415,7 +477,7 @@ def test_the_bundle_of_the_environment_is_trusted(secure: RawServer, authority: 
 def test_a_wrong_certificate_is_refused_before_anything_is_sent(
     secure: RawServer, authority: Authority, trusted: bool, said: str
 ) -> None:
-    answer = calling(secure.url, ca_bundle=str(authority.bundle) if trusted else None).trigger("t", DAY)
+    answer = called(secure.url, ca_bundle=str(authority.bundle) if trusted else None)
     assert (answer.message or "").startswith("TLS fails: ")
     assert said in (answer.message or "")
     assert "ANYMETRICS_CA_BUNDLE" in (answer.message or "")
@@ -437,7 +499,7 @@ def test_nothing_in_the_environment_switches_verification_off(
 def test_a_bundle_that_holds_no_certificate_is_an_error_in_words(secure: RawServer, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text("no certificate\n")
-    answer = calling(secure.url, ca_bundle=str(bundle)).trigger("t", DAY)
+    answer = called(secure.url, ca_bundle=str(bundle))
     assert not answer.ok
     assert "unexpected" not in (answer.message or "")
     assert secure.requests == []
@@ -449,18 +511,107 @@ def test_https_to_a_server_without_tls_is_an_error_in_words() -> None:
         visit.socket.sendall(http(b"This is no TLS", "400 Bad Request"))
 
     with RawServer(refuse) as server:
-        answer = calling(server.url.replace("http:", "https:")).trigger("t", DAY)
+        answer = called(server.url.replace("http:", "https:"))
     assert (answer.message or "").startswith("TLS fails: ")
 
 
 def test_http_to_a_server_with_tls_is_an_error_in_words(secure: RawServer) -> None:
-    answer = calling(secure.url.replace("https:", "http:")).trigger("t", DAY)
+    answer = called(secure.url.replace("https:", "http:"))
     assert FAILS in (answer.message or "")
+
+
+# No call takes for ever, whatever it waits for
+
+
+def delivering(client: Client, number: int, threads: int) -> tuple[list[Result], str | None]:
+    """What came of so many refreshes, and why the delivery gave up, if it did."""
+    planned = [Refresh(unique_id="model.shop.t", table_name=f"t{n}", partition=DAY) for n in range(number)]
+    queue = Queue(planned, lambda wanted: [Claim.OURS] * len(wanted), threads)
+    manner = Delivering(connect=lambda: client, threads=threads)
+    delivery = Delivery(queue, number, client, manner, on_retry=lambda _retry: None, on_wait=lambda: None)
+    results = [result for ended in delivery for _, result in ended if result]
+    return [*results, *delivery.left()], delivery.given_up
+
+
+def dripping_proxy(visit: Visit) -> None:
+    """Take the request for a tunnel, and answer it without end."""
+    next(visit.requests())
+    visit.trickle(b"HTTP/1.1 200 Connection established\r\n", b"X-Slow: x\r\n")
+
+
+def test_a_proxy_that_drips_its_answer_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(dripping_proxy) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        started = time.monotonic()
+        answer = called("https://anymetrics.invalid", 0.5)
+        assert time.monotonic() - started < SOON
+    with warnings.catch_warnings():  # urllib3 leaves the socket of a tunnel that was cut to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert answer.is_unknown
+    assert "no answer within 0.5 s" in (answer.message or "")
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_name_that_is_looked_up_without_end_is_given_up_on(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    over, looked = threading.Event(), threading.Event()
+
+    def look_up(host: str, *_arguments: object, **_named: object) -> list[object]:
+        assert host == "anymetrics.invalid"
+        looked.set()
+        over.wait(60)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    started = time.monotonic()
+    with closing(calling("http://anymetrics.invalid", 0.1)) as client:
+        results, given_up = delivering(client, 30, threads)
+    assert looked.is_set()
+    assert time.monotonic() - started < 30 * SOON
+    over.set()
+    assert sorted(result.table_name or "" for result in results) == sorted(f"t{n}" for n in range(30))
+    tried = [result for result in results if result.status is Status.ERROR]
+    assert 10 <= len(tried) <= 10 + 2 * threads
+    assert all(result.perhaps_sent and "no answer within 0.1 s" in (result.message or "") for result in tried)
+    assert given_up
+    assert "too many refreshes in a row" in given_up
+
+
+def test_a_name_with_many_dead_addresses_is_given_up_on(deaf: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", deaf))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: [address] * 600)
+    with closing(calling("http://anymetrics.invalid", 0.2)) as client:
+        started = time.monotonic()
+        answer = client.probe()
+        results, _ = delivering(client, 1, 1)
+    assert time.monotonic() - started < 2 * SOON
+    assert "no answer within 0.2 s" in (answer.message or "")
+    assert [result.status for result in results] == [Status.ERROR]
+
+
+def test_what_comes_after_a_call_was_given_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first name that is looked up comes late; every other call, in another thread, is answered meanwhile."""
+    whole = socket.getaddrinfo
+    over, first = threading.Event(), threading.Lock()
+
+    def look_up(*arguments: Any, **named: Any) -> Any:
+        if first.acquire(blocking=False):
+            over.wait(60)
+        return whole(*arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with RawServer(lambda visit: visit.answer_all(http())) as server, closing(calling(server.url, 0.2)) as client:
+        results, given_up = delivering(client, 40, 1)
+        over.set()
+    assert given_up is None
+    assert [result.status for result in results].count(Status.SUCCESS) == 39
+    assert len({result.table_name for result in results}) == 40
 
 
 def test_a_handshake_that_is_never_answered_is_given_up_on() -> None:
     with RawServer(Visit.wait) as server:
-        answer = calling(server.url.replace("http:", "https:"), timeout=0.5).trigger("t", DAY)
+        answer = called(server.url.replace("http:", "https:"), timeout=0.5)
     assert not answer.ok
     assert answer.retriable
 
@@ -468,7 +619,7 @@ def test_a_handshake_that_is_never_answered_is_given_up_on() -> None:
 def test_a_slow_trickle_under_tls_is_given_up_on(context: ssl.SSLContext, authority: Authority) -> None:
     begun = time.monotonic()
     with RawServer(SILENT["a trickle of body"], context) as server:
-        answer = calling(server.url, timeout=0.5, ca_bundle=str(authority.bundle)).trigger("t", DAY)
+        answer = called(server.url, timeout=0.5, ca_bundle=str(authority.bundle))
     assert time.monotonic() - begun < SOON
     assert answer.message == "no answer within 0.5 s; whether the refresh was triggered is unknown"
 

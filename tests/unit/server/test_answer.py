@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dbt_anymetrics.server.answer import Answer, judge
+from dbt_anymetrics.server.confirmation import is_there
 
 DOCUMENTED: dict[str, Any] = {
     "data": True,
@@ -15,6 +16,12 @@ DOCUMENTED: dict[str, Any] = {
     "detailErrorMsg": None,
     "traceId": "16c0.156.1721",
 }
+
+
+NAMES_OF_TASKS = (
+    *("dagId", "dagName", "dagRunId", "flowId", "id", "instanceId", "jobId", "runId", "taskId", "taskInstanceId"),
+    *("taskName", "uuid"),
+)
 
 
 def answer(body: object, status: int = 200, **more: Any) -> Answer:
@@ -34,9 +41,17 @@ def test_the_documented_success_is_one() -> None:
         {**DOCUMENTED, "code": 200},
         {**DOCUMENTED, "errorMsg": "", "detailErrorMsg": " ", "message": ""},
         {**DOCUMENTED, "success": None, "succeed": True},
-        {**DOCUMENTED, "data": "4c1f"},
-        {**DOCUMENTED, "data": {"dagName": "d"}},
-        {**DOCUMENTED, "data": {}},
+        {**DOCUMENTED, "message": "success"},
+        {**DOCUMENTED, "msg": "OK", "error": None, "errors": []},
+        {**DOCUMENTED, "data": "true"},
+        {**DOCUMENTED, "data": "4c1f0a2e-8f8e-4d52-9c0e-0a6f3a1b2c3d"},
+        {**DOCUMENTED, "data": "4c1f0a2e8f8e4d529c0e0a6f3a1b2c3d"},
+        *(
+            {**DOCUMENTED, "data": f"{word}_20240717.0001"}
+            for word in ("dag", "flow", "instance", "job", "run", "Task")
+        ),
+        *({**DOCUMENTED, "data": {key: "d"}} for key in NAMES_OF_TASKS),
+        {**DOCUMENTED, "data": {"taskId": 17, "state": "WAITING"}},
         {**DOCUMENTED, "new": ["field"]},
         {"data": True},
         {"data": True, "succeed": True},
@@ -83,7 +98,6 @@ def test_every_2xx_may_be_a_success(status: int) -> None:
         ({**DOCUMENTED, "data": None}, "200", "did not confirm"),
         ({**DOCUMENTED, "data": False}, "200", "did not confirm"),
         ({"success": True}, None, "did not confirm"),
-        ({}, None, "did not confirm"),
     ],
     ids=repr,
 )
@@ -96,6 +110,72 @@ def test_a_refusal_with_http_200_is_a_failure_with_its_code_and_text(
     assert message in (given.message or "")
     assert given.from_anymetrics
     assert not given.retriable
+
+
+NO_CONFIRMATION: list[Any] = [
+    *("failed", "false", "", " ", "ok", "success", "accepted", "0", "task", "SM99002", "dag not found 404"),
+    *(0, 1, 1.0, 12345, [], ["task_1"], [True], {}, {"error": "x"}, {"result": True}),
+    *({"taskId": value} for value in ("", "failed", 0, True, None, ["t"])),
+    {"taskId": "t", "errorMsg": "no"},
+    {"taskId": "t", "success": False},
+    {"dagName": "d", "error": {"code": 1}},
+]
+
+NO_VERDICT: list[Any] = ["false", "true", 0, 1, "", [], {}]
+
+NO_CODE: list[Any] = [0, "0", 201, 500, "OK", True, [], {}, 200.5]
+
+NAMES_OF_ERRORS = (
+    *("errorMsg", "detailErrorMsg", "message", "msg", "errMsg", "errorMessage", "error_message", "error_msg", "error"),
+    *("errors", "exception", "detail", "details"),
+)
+
+UNCLEAR: list[tuple[str, Any]] = [
+    *(("data", data) for data in NO_CONFIRMATION),
+    *((name, verdict) for name in ("success", "succeed") for verdict in NO_VERDICT),
+    *(("code", code) for code in NO_CODE),
+    *((name, "no quota left") for name in NAMES_OF_ERRORS),
+    ("error", {"code": 7, "text": "no quota left"}),
+    ("error", True),
+    ("errors", ["no quota left"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), UNCLEAR, ids=repr)
+def test_an_answer_that_is_not_the_confirmed_form_is_a_failure_that_shows_what_came(name: str, value: Any) -> None:
+    given = answer({**DOCUMENTED, name: value})
+    assert not given.ok
+    shown = value.strip() if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    assert shown in (given.message or "")
+
+
+FOREIGN = [
+    {},
+    {"error": "upstream connect error"},
+    {"message": "no Route matched with those values"},
+    {"code": 1001, "message": "token expired", "data": None},
+    {"status": 404, "error": "Not Found", "path": "/anymetrics/api/v1/scheduler/task/trigger"},
+    {"fault": {"faultstring": "Invalid ApiKey"}},
+    {"data": True, "error": "x"},
+]
+
+
+@pytest.mark.parametrize("body", FOREIGN, ids=repr)
+def test_json_of_a_gateway_is_no_answer_of_anymetrics(body: object) -> None:
+    given = answer(body)
+    assert not given.ok
+    assert not given.from_anymetrics
+
+
+@pytest.mark.parametrize("data", [[], {"data": [], "total": 0}, "text", True])
+def test_what_is_read_may_be_anything_that_is_there(data: object) -> None:
+    assert answer({**DOCUMENTED, "data": data}, confirms=is_there).ok
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_behind_a_gateway_the_call_may_have_had_its_effect(status: int) -> None:
+    assert answer({}, status).is_unknown
+    assert not answer(DOCUMENTED, 500).is_unknown
 
 
 def test_a_failure_keeps_the_trace_id() -> None:
@@ -118,7 +198,6 @@ def test_a_failure_keeps_the_trace_id() -> None:
         (b'"success"', "not the JSON object"),
         (b'{"data": true} {"data": true}', "not the JSON object"),
         (b'{"data": "\xff"}', "not the JSON object"),
-        (b'{"data": "\\ud800"}', "not the JSON object"),
         (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not the JSON object"),
     ],
     ids=lambda value: repr(value)[:40],
@@ -207,3 +286,9 @@ def test_control_characters_of_the_server_are_not_passed_through(field: str) -> 
 def test_a_long_text_of_the_server_is_cut(field: str) -> None:
     given = answer({"success": False, field: "x" * 100_000})
     assert all(len(text or "") <= 500 for text in (given.message, given.code, given.trace_id))
+
+
+def test_half_a_character_in_an_answer_is_one_odd_character() -> None:
+    given = judge(200, b'{"data": true, "success": true, "traceId": "t\\udcff", "other": "\\ud83d\\ude00"}')
+    assert given.ok
+    assert given.trace_id == "t\ufffd"

@@ -13,7 +13,8 @@ import pytest
 
 from dbt_anymetrics.defaults import AUTH_TYPES
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.server.connection import Connection, Secret, connection, secret
+from dbt_anymetrics.server.connection import Connection, connection, secret
+from dbt_anymetrics.server.secret import Secret
 
 VALUE = "s3cret-value"
 
