@@ -48,6 +48,7 @@ class _AroundDbt(click.Command):
         from dbt_anymetrics.commands.dbt import separate  # lazy: --help does not need it
 
         ours, dbts = separate(args, self.get_params(ctx))
+        ctx.obj = ours
         return super().parse_args(ctx, [*ours, "--", *dbts])
 
 
@@ -106,7 +107,8 @@ def plan(**given: Any) -> None:
 @main.command(name="dbt", cls=_AroundDbt, options_metavar="[OPTIONS]")
 @options(*AROUND)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--] DBT_COMMAND [DBT_OPTIONS]...")
-def around(arguments: tuple[str, ...], **given: Any) -> None:
+@click.pass_obj
+def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None:
     """Run dbt with the given arguments, then refresh what it built.
 
     The options below stand before dbt's command: dbt-anymetrics dbt --run-date 2024-07-17 build -s marts. An option
@@ -114,7 +116,7 @@ def around(arguments: tuple[str, ...], **given: Any) -> None:
     """
     from dbt_anymetrics.commands.dbt import run
 
-    _exit(run(arguments, given))
+    _exit(run(arguments, given, ours))
 
 
 @main.command()

@@ -12,5 +12,7 @@ THREADS = 8
 
 MAX_THREADS = 64
 
+MOST_DAYS = 36_500
+
 KEEP_DAYS = 90.0
 """How long the ledger keeps what was refreshed; what is pending is kept without end."""

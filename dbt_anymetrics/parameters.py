@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from dbt_anymetrics.defaults import AUTH_TYPES, KEEP_DAYS, MAX_THREADS, THREADS, TIMEOUT
+from dbt_anymetrics.defaults import AUTH_TYPES, KEEP_DAYS, MAX_THREADS, MOST_DAYS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 
 if TYPE_CHECKING:
     from dbt_anymetrics.options import Options
+
+AROUND_VARIABLE = "DBT_ANYMETRICS_AROUND"
+"""Where `dbt-anymetrics dbt` leaves its options, as a JSON list, for the hook in the dbt run that it starts."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -35,6 +38,21 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             return load_vars(value)
         except AnyMetricsError as error:
             self.fail(error.what, param, ctx)
+
+
+class _Days(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A number of days that a calendar can count."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            days = float(value)
+        except ValueError:
+            days = -1.0
+        if not 0 <= days <= MOST_DAYS:
+            self.fail(f"{value!r} is not a number of days from 0 to {MOST_DAYS:,}", param, ctx)
+        return days
 
 
 class _Selection(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -102,7 +120,7 @@ STATE = (
 KEEP = (
     click.option(
         "--keep-days",
-        type=click.FloatRange(min=0),
+        type=_Days(),
         envvar="ANYMETRICS_KEEP_DAYS",
         show_envvar=True,
         default=KEEP_DAYS,

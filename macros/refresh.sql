@@ -1,6 +1,7 @@
 {#-
     For on-run-end: asks the Python package dbt-anymetrics, if it is in dbt's environment, to refresh AnyMetrics once
-    dbt has written run_results.json. What the arguments mean is in _macros.yml. Never raises, and renders to nothing.
+    dbt has written run_results.json. What the arguments mean is in _macros.yml. Renders to nothing, and raises
+    only where nothing can be sent and on_error='fail' asks for it.
 
     Nothing here goes through adapter.dispatch, which would look in the user's own project first.
 -#}
@@ -18,8 +19,12 @@
         {%- set typed = {'freshness': 'source freshness', 'generate': 'docs generate'}.get(flags.WHICH, flags.WHICH) -%}
         {%- do log("[anymetrics] nothing to refresh: 'dbt " ~ typed ~ "' builds nothing", info=true) -%}
     {%- else -%}
-        {%- do anymetrics._say_in_any_case("[anymetrics] nothing was sent to AnyMetrics: " ~ anymetrics._why_not()
-            ~ ". Run 'dbt-anymetrics refresh' after dbt, or 'dbt-anymetrics dbt build' in its place") -%}
+        {%- set text = '[anymetrics] nothing was sent to AnyMetrics: ' ~ anymetrics._why_not()
+            ~ ". Run 'dbt-anymetrics refresh' after dbt, or 'dbt-anymetrics dbt build' in its place" -%}
+        {%- if on_error == 'fail' -%}
+            {%- do exceptions.raise_compiler_error(text) -%}
+        {%- endif -%}
+        {%- do anymetrics._say_in_any_case(text) -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -52,7 +57,7 @@
         not in ['run', 'build', 'seed', 'snapshot', 'retry']) -}}
 {%- endmacro %}
 
-{#- --quiet hides what is logged, but not what is printed. -#}
+{#- --quiet hides what is logged, but not what is printed. --log-level warn hides both, and no macro can see it. -#}
 {% macro _say_in_any_case(text) -%}
     {%- if flags.QUIET -%}
         {%- do print(text) -%}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -26,12 +27,9 @@ from dbt_anymetrics.dbt_run.project import load_vars
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.terminal import echo
-from dbt_anymetrics.parameters import from_environment
+from dbt_anymetrics.parameters import AROUND_VARIABLE, from_environment
 
 DBT_VARIABLE = "ANYMETRICS_DBT"
-
-AROUND_VARIABLE = "DBT_ANYMETRICS_AROUND"
-"""How the on-run-end macro sees that a refresh follows even where dbt runs no Python."""
 
 
 class Seen(Struct, frozen=True):
@@ -84,8 +82,10 @@ def _check_places(dbts: Sequence[str], own: Collection[str]) -> None:
             next(rest, None)
 
 
-def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({})) -> int:
-    """Run dbt, refresh, and return dbt's exit code where it is not 0, else our own. `given` are options of ours.
+def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({}), ours: Sequence[str] = ()) -> int:
+    """Run dbt, refresh, and return dbt's exit code where it is not 0, else our own.
+
+    `given` are options of ours, and `ours` is how they were written, for a hook in the dbt run to use the same.
 
     Raises UsageError, before dbt runs, when there is no dbt or an environment variable cannot be read.
     """
@@ -102,7 +102,7 @@ def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({}
     )
     address_of(options)
     before = _invocation(options)
-    dbt_code = _run_dbt([program, *arguments])
+    dbt_code = _run_dbt([program, *arguments], ours)
     our_code = _refresh(options, seen, before)
     code, whose = (dbt_code, "dbt's") if dbt_code else (our_code, "dbt-anymetrics'")
     if code:
@@ -160,9 +160,10 @@ _WITH_VALUE = frozenset(
 """Options of dbt's that take a value: it must not be taken for an option itself, nor for dbt's command."""
 
 
-def _run_dbt(command: Sequence[str]) -> int:
+def _run_dbt(command: Sequence[str], ours: Sequence[str]) -> int:
     """Run dbt with our own terminal; its exit code, as a shell tells it when a signal ended it."""
-    with subprocess.Popen(command, env={**os.environ, AROUND_VARIABLE: "1"}) as process, _forwarding(process):  # noqa: S603 (the user's own dbt command)
+    environment = {**os.environ, AROUND_VARIABLE: json.dumps([each for each in ours if each != "--force"])}
+    with subprocess.Popen(command, env=environment) as process, _forwarding(process):  # noqa: S603 (the user's own dbt command)
         code = process.wait()
     return code if code >= 0 else 128 - code
 

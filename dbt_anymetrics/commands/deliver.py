@@ -101,12 +101,11 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     """Where outcomes go. When they cannot be remembered, the user is told and the work goes on."""
     options = plan.options
     tell = partial(_tell, opened, reporter)
-    address, tenant_id = address_of(options), tenant_of(options)
+    address, tenant_id = (value for _, value in _identity(options))
     if not (address and tenant_id):
         if plan.held or any(_is_asked_for(item) for item in plan.items):
-            reporter.warning(
-                "what is not refreshed now is not remembered, for ANYMETRICS_URL and ANYMETRICS_TENANT_ID are not set"
-            )
+            missing = " and ".join(name for name, value in _identity(options) if not value)
+            reporter.warning(f"what is not refreshed now is not remembered without {missing}")
         return Outcomes(None, tell)
     outcomes = Outcomes(
         partial(Recording, opened.database, address, tenant_id, _command(plan)), tell, force=options.force
@@ -114,6 +113,18 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     if opened.loss:
         outcomes.lose(opened.loss)
     return outcomes
+
+
+def _identity(options: Options) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
+    """What tells one AnyMetrics and tenant from others, under the names of the variables that give it.
+
+    Raises UsageError for a tenant that no request can name: what is noted for it would never be sent.
+    """
+    if tenant_of(options):
+        from dbt_anymetrics.server.connection import checked_tenant  # lazy: not every command sends
+
+        checked_tenant(options.tenant_id)
+    return ("ANYMETRICS_URL", address_of(options)), ("ANYMETRICS_TENANT_ID", tenant_of(options))
 
 
 def _is_asked_for(item: Item) -> bool:
@@ -163,7 +174,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     except RecordError as error:
         reporter.error(str(error))
         exit_code = exit_code or 1
-    if pending := outcomes.pending_beside(plan.invocations):
+    if (pending := outcomes.pending_beside(plan.invocations)) and plan.options.command != "retry":
         reporter.warning(str(pending))
     reporter.end(counts)
     show(written)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dbt_anymetrics.commands.prepare import address_of, document, inputs_of, plan_with_ledger
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.ledger.artifact import Document
-from dbt_anymetrics.options import Options
+from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.output.terminal import echo
@@ -18,11 +18,15 @@ from dbt_anymetrics.result import Result, Status
 def show_plan(options: Options, reporter: Reporter) -> int:
     """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
     address_of(options)
+    switched_on = is_enabled()
     inputs = inputs_of(options)
     made, opened = plan_with_ledger(options, inputs, only_to_read=True)
     with closing(opened.database):
-        for warning in (*opened.warnings, *([str(opened.loss)] if opened.loss else []), *made.warnings):
+        losses = [_unknown(opened.loss)] if opened.loss else []
+        for warning in (*opened.warnings, *losses, *made.warnings):
             reporter.warning(warning)
+        if not switched_on:
+            reporter.warning(f"a refresh would send nothing: switched off by {ENABLED_VARIABLE}")
         for note in made.notes:
             reporter.note(note)
         if options.output == "json":
@@ -31,6 +35,10 @@ def show_plan(options: Options, reporter: Reporter) -> int:
             for line in plan_lines(made.items, every=options.every):
                 echo(line)
         return int(any(isinstance(item, Result) and item.status is Status.ERROR for item in made.items))
+
+
+def _unknown(loss: RecordError) -> str:
+    return str(RecordError(loss.what, where=loss.where, hint="What was refreshed already is not known"))
 
 
 def print_document(written: Document) -> None:

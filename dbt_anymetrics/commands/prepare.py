@@ -17,8 +17,7 @@ from msgspec.structs import replace
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import RecordError, UsageError
-from dbt_anymetrics.ledger.artifact import Document
-from dbt_anymetrics.ledger.artifact import read as read_artifact
+from dbt_anymetrics.ledger.artifact import Document, read_earlier
 from dbt_anymetrics.ledger.database import DamagedError, Database, is_server, shown_address
 from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.ledger.ledger import Ledger
@@ -176,7 +175,7 @@ def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> 
     """Open the ledger that the options mean, else the one in the folder. Raises UsageError for a wrong `--state`."""
 
     def fill(database: Database) -> None:
-        if earlier := read_artifact(folder):
+        if earlier := read_earlier(folder):
             take_in(database, earlier, _normal(earlier.args.get("url")))
 
     if options.state and is_server(options.state):

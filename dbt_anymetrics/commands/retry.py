@@ -8,7 +8,7 @@ from pathlib import Path
 from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
 from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, ledger_to_show, lost, project_of
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.ledger.artifact import read
+from dbt_anymetrics.ledger.artifact import read_earlier
 from dbt_anymetrics.ledger.database import is_server
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import Location
@@ -37,14 +37,14 @@ def _check_ledger(options: Options, folder: Path) -> None:
     if is_server(options.state):
         return
     location = Location.of(options.state, folder)
-    if not location.path.exists() and not read(folder):
+    if not location.path.exists() and not read_earlier(folder):
         hint = "Run dbt-anymetrics refresh first, or name the ledger with --state"
         raise UsageError("there is no ledger yet", where=str(location.path), hint=hint)
 
 
 def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
     pending, mistakes, backlog = ledger.pending(), ledger.mistakes(), ledger.backlog()
-    if not pending and not mistakes and not ledger.loss:
+    if not pending and not mistakes and not backlog.held and not ledger.loss:
         reporter.note("Nothing is pending, so there is nothing to send again.")
     if backlog.held:
         wait = "1 refresh waits" if backlog.held == 1 else f"{backlog.held:,} refreshes wait"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import closing, suppress
 from typing import Any
@@ -22,7 +23,7 @@ from dbt_anymetrics.output.progress import Progress
 from dbt_anymetrics.output.reporter import Level
 from dbt_anymetrics.output.terminal import fitted
 from dbt_anymetrics.output.text import TextReporter
-from dbt_anymetrics.parameters import from_environment
+from dbt_anymetrics.parameters import AROUND_VARIABLE, from_environment
 from dbt_anymetrics.result import Result
 
 try:
@@ -126,6 +127,7 @@ def _request(text: str) -> Request:
 
 def _options(request: Request, flags: Any) -> Options:
     return from_environment(
+        _around(),
         command="hook",
         project_dir=_text(flags.PROJECT_DIR),
         target_path=_text(flags.TARGET_PATH),
@@ -133,6 +135,14 @@ def _options(request: Request, flags: Any) -> Options:
         hook_partition=request.partition,
         models=request.models or (),
     )
+
+
+def _around() -> list[str]:
+    """The options of `dbt-anymetrics dbt` around this run: both refresh the same then. Raises UsageError."""
+    try:
+        return msgspec.json.decode(os.environ.get(AROUND_VARIABLE) or "[]", type=list[str])
+    except msgspec.DecodeError:
+        raise UsageError("is not what 'dbt-anymetrics dbt' writes", where=AROUND_VARIABLE) from None
 
 
 def _lets_go(options: Options, invocation_id: str, flags: Any) -> bool:

@@ -27,9 +27,13 @@ MAX_BYTES = 1 << 28
 
 
 class Metadata(Struct, frozen=True, kw_only=True):
-    """About the artifact: the version that wrote it, when (UTC), and dbt's id of the (newest) run."""
+    """About the artifact: the version that wrote it, when (UTC), and dbt's id of the (newest) run.
+
+    `has_ledger` tells it from those of the first versions, which were the only memory that there was.
+    """
 
     version: str = __version__
+    has_ledger: bool = False
     generated_at: datetime = msgspec.field(default_factory=lambda: datetime.now(timezone.utc))
     invocation_id: str | None = None
 
@@ -44,7 +48,7 @@ class Document(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, args: dict[str, Any], items: Collection[Item], invocation_id: str | None) -> Document:
         """The artifact of these entries, dated now; `invocation_id` is that of the newest dbt run in it."""
-        return cls(metadata=Metadata(invocation_id=invocation_id), args=args, results=items)  # type: ignore[arg-type]
+        return cls(metadata=Metadata(invocation_id=invocation_id, has_ledger=True), args=args, results=items)  # type: ignore[arg-type]
 
     def pieces(self) -> Iterator[bytes]:
         """The artifact as people and programs read it, each result on a line of its own."""
@@ -84,8 +88,9 @@ class Artifact:
             raise RecordError(f"cannot be written ({error.strerror})", where=str(self._path), hint=hint) from None
 
 
-def read(folder: Path) -> Document | None:
-    """The artifact in a folder, or None where there is none that can be read."""
+def read_earlier(folder: Path) -> Document | None:
+    """The artifact of a version without a ledger in a folder, or None where there is none that can be read."""
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(read_regular(folder / FILE_NAME, MAX_BYTES), type=Document)
+        found = msgspec.json.decode(read_regular(folder / FILE_NAME, MAX_BYTES), type=Document)
+        return None if found.metadata.has_ledger else found
     return None

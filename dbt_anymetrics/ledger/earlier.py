@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from dbt_anymetrics.defaults import MOST_DAYS
 from dbt_anymetrics.ledger.artifact import Document
 from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.result import Refresh, Result, Status, count
-
-_FOR_EVER = 36_500.0
 
 
 def take_in(database: Database, document: Document, address: str | None) -> None:
@@ -33,7 +32,7 @@ def take_in(database: Database, document: Document, address: str | None) -> None
     recording.ask((refresh for refresh, _ in results), ())
     recording.add([(result, 0) for _, result in results])
     counts = count(result for _, result in results)
-    recording.end(counts, int(not counts.all_well), _FOR_EVER)
+    recording.end(counts, int(not counts.all_well), MOST_DAYS)
 
 
 def _refreshes(document: Document) -> Iterator[tuple[Refresh, Result]]:

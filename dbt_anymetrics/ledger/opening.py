@@ -51,7 +51,8 @@ class Location(Struct, frozen=True):
         if not state or not state.strip():
             return cls(folder / FILE_NAME, is_named=False)
         path = Path(state.strip()).expanduser().resolve()
-        return cls(path / FILE_NAME if path.is_dir() else path, is_named=True)
+        is_folder = path.is_dir() or state.strip().endswith(("/", os.sep))
+        return cls(path / FILE_NAME if is_folder else path, is_named=True)
 
 
 def open_server(address: str, fill: Callable[[Database], None]) -> Opened:

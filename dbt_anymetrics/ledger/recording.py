@@ -46,14 +46,17 @@ class Recording:
         """What is known of the AnyMetrics that this command sends to."""
         return Ledger(self._database, self._service)
 
-    def ask(self, items: Iterable[Item], held: Sequence[Held]) -> None:
-        """Note everything that is asked for as pending, before anything is sent."""
-        self._database.write(lambda statements: self._ask(statements, items, held))
+    def ask(self, items: Iterable[Item], held: Sequence[Held], *, force: bool = False) -> None:
+        """Note everything that is asked for as pending, before anything is sent.
 
-    def _ask(self, statements: Statements, items: Iterable[Item], held: Sequence[Held]) -> None:
+        With `force`, what was confirmed for its dbt run is asked for again.
+        """
+        self._database.write(lambda statements: self._ask(statements, items, held, force=force))
+
+    def _ask(self, statements: Statements, items: Iterable[Item], held: Sequence[Held], *, force: bool) -> None:
         wrong: list[Result] = []
         right = {each.refreshes.unique_id for each in held}
-        statements.many(_ASK, self._asked(items, held, wrong, right))
+        statements.many(_ASK_AGAIN if force else _ASK, self._asked(items, held, wrong, right))
         mistakes = {row[0] for row in statements.rows("SELECT unique_id FROM mistake WHERE service = ?", self._service)}
         for unique_id in mistakes & right:
             statements.run("DELETE FROM mistake WHERE service = ? AND unique_id = ?", self._service, unique_id)
@@ -220,6 +223,8 @@ ON CONFLICT (service, invocation_id, table_name, partition) DO UPDATE
 SET unique_id = excluded.unique_id, message = excluded.message, held_by = excluded.held_by
 WHERE refresh.status = 'pending'
 """
+
+_ASK_AGAIN = _ASK.replace("WHERE refresh.status = 'pending'", ", status = 'pending', perhaps_sent = 0")
 
 _MISTAKE = """
 INSERT INTO mistake (service, unique_id, message, invocation_id, asked_at) VALUES (?, ?, ?, ?, ?)

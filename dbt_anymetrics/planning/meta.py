@@ -15,9 +15,6 @@ from dbt_anymetrics.text import shown
 
 PREFIX = "anymetrics"
 
-NEARLY = re.compile(r"any[_-]?metrics?[._-](.*)", re.IGNORECASE)
-"""A key that can only be meant for us; to pass over it in silence would refresh the wrong dates."""
-
 OnTestFailure = Literal["skip", "refresh"]
 
 
@@ -36,7 +33,12 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 KEYS = NodeSettings.__struct_fields__
 
-_OWN = re.compile(rf"{PREFIX}[._-]({'|'.join(KEYS)})")
+_ANY_KEY = "|".join(KEYS)
+
+NEARLY = re.compile(rf"\W*(?:meta\W+)?any[\W_]*metrics?(?:[\W_]+(.*)|({_ANY_KEY}))", re.IGNORECASE)
+"""A key that can only be meant for us; to pass over it in silence would refresh the wrong dates."""
+
+_OWN = re.compile(rf"\W*(?:meta\W+)?{PREFIX}[\W_]*({_ANY_KEY})")
 
 
 def not_read_at(place: str) -> NodeError:
@@ -80,8 +82,8 @@ def _collect(meta: Mapping[str, Any]) -> dict[str, Any]:
     if nested is not None and not isinstance(nested, dict):
         raise NodeError("is not a map of settings", where=PREFIX, hint=f"Write '{PREFIX}.<key>: ...' or a map under it")
     for key in meta:
-        if (near := NEARLY.match(key)) and not key.startswith(f"{PREFIX}."):
-            raise NodeError("is not a setting", where=key, hint=_nearest(near[1].lower()))
+        if (near := NEARLY.fullmatch(key)) and not key.startswith(f"{PREFIX}."):
+            raise NodeError("is not a setting", where=key, hint=_nearest((near[1] or near[2] or "").lower()))
     for place in settings_in({key: value for key, value in meta.items() if isinstance(value, Mapping)}):
         if not place.startswith(PREFIX):
             raise not_read_at(f"meta: {place}")

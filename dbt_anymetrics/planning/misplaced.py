@@ -14,6 +14,9 @@ from msgspec import Raw
 
 from dbt_anymetrics.planning.meta import NEARLY, PREFIX, settings_in
 
+_READ = ("meta", "columns")
+"""Where settings are read, or looked for on their own."""
+
 
 def misplaced(unrendered_config: Raw, columns: Raw) -> str | None:
     """The first place in a node's config or columns that holds a setting of ours, or None.
@@ -26,8 +29,10 @@ def misplaced(unrendered_config: Raw, columns: Raw) -> str | None:
 
 
 def _in_config(config: Raw) -> str | None:
-    keys = _decoded(config, dict[str, Raw])
-    return next((f"config: {key}" for key in keys if key == PREFIX or NEARLY.match(key)), None)
+    found = _decoded(config, dict[str, object])
+    own = next((f"config: {key}" for key in found if key == PREFIX or NEARLY.match(key)), None)
+    deeper = ({key: value} for key, value in found.items() if key not in _READ)
+    return own or next((f"config: {place}" for each in deeper for place in settings_in(each)), None)
 
 
 def _in_columns(columns: Raw) -> str | None:
@@ -51,7 +56,7 @@ def _own(column: object) -> object:
     return column
 
 
-def _decoded(raw: Raw, kind: type[dict[str, object] | dict[str, Raw]]) -> Mapping[str, object]:
+def _decoded(raw: Raw, kind: type[dict[str, object]]) -> Mapping[str, object]:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -75,7 +75,9 @@ class Delivery:
     With each comes its result, or None when another command has sent it for the same dbt run meanwhile. `stop` ends it
     early: what is under way still comes, no more is started. `abandon` does not wait for that either. `given_up` says
     why it ended by itself, if it did. A call that takes longer than the `call_limit` of the caller is given up, and
-    another thread takes the place of the one that waits for it.
+    another thread takes the place of the one that waits for it. `on_wait` is told every
+    second in which nothing comes how many of these there were in a row, and how many refreshes
+    are under way.
     """
 
     def __init__(
@@ -86,13 +88,14 @@ class Delivery:
         delivering: Delivering,
         *,
         on_retry: Callable[[Retry], None],
-        on_wait: Callable[[], None],
+        on_wait: Callable[[int, int], None],
     ) -> None:
         self.given_up: str | None = None
         self._queue = queue
         self._under_way: dict[int, _UnderWay] = {}
         self._caller = caller
         self._looked = time.monotonic()
+        self._idle = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._delivering = delivering
@@ -179,8 +182,11 @@ class Delivery:
             self._give_up_overdue()
             with suppress(Empty):
                 # Without a time limit, Windows would not see Ctrl-C while waiting here.
-                return self._done.get(timeout=1)
-            self._on_wait()
+                done = self._done.get(timeout=1)
+                self._idle = 0
+                return done
+            self._idle += 1
+            self._on_wait(self._idle, len(self._under_way))
 
     def _give_up_overdue(self) -> None:
         """Give up the calls that are over time: nothing else can end them."""

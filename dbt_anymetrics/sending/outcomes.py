@@ -52,7 +52,7 @@ class Outcomes:
 
     def ask(self, items: Iterable[Item], held: Sequence[Held]) -> None:
         """Note everything that is asked for as pending."""
-        self._try(lambda recording: recording.ask(items, held))
+        self._try(lambda recording: recording.ask(items, held, force=self._force))
 
     def claim(self, refreshes: Sequence[Refresh]) -> Sequence[Claim]:
         """Claim what is to be sent next. It is called by the threads that send, so it writes no output."""

@@ -22,7 +22,13 @@ def send(planned: Collection[Refresh], delivering: Delivering, outcomes: Outcome
     with closing(delivering.connect()) as caller:
         queue = Queue(planned, outcomes.claim, size=delivering.threads)
         total = len(planned)
-        delivery = Delivery(queue, total, caller, delivering, on_retry=reporter.retry, on_wait=outcomes.beat)
+
+        def waiting(seconds: int, under_way: int) -> None:
+            outcomes.beat()
+            if seconds in _TOLD or not seconds % _TOLD[-1]:
+                reporter.note(_waiting(seconds, under_way))
+
+        delivery = Delivery(queue, total, caller, delivering, on_retry=reporter.retry, on_wait=waiting)
         with stoppable(delivery.stop, delivery.abandon) as interrupted:
             numbers = itertools.count(1)
             for ended in delivery:
@@ -33,3 +39,14 @@ def send(planned: Collection[Refresh], delivering: Delivering, outcomes: Outcome
             for result in outcomes.add_unsent(delivery.left()):
                 reporter.unsent(total, result)
         return interrupted.is_set()
+
+
+_TOLD = (5, 20, 60)
+"""After how many seconds without any news it is said what is waited for, and from then on every so many."""
+
+
+def _waiting(seconds: int, under_way: int) -> str:
+    if not under_way:
+        return f"waiting for {seconds} s for another command, which sends the same tables and dates or holds the ledger"
+    answers = "the answer to 1 refresh" if under_way == 1 else f"the answers to {under_way} refreshes"
+    return f"waiting for {seconds} s for {answers}"

@@ -64,7 +64,7 @@ def connection(
     """
     return Connection(
         url=base_address(url),
-        tenant_id=_header(tenant_id, "--tenant-id / ANYMETRICS_TENANT_ID", "See Metric Applications > API Integration"),
+        tenant_id=checked_tenant(tenant_id),
         auth_type=_auth_type(auth_type),
         auth_value=Secret(_header(secret(environment), SECRET_VARIABLES[0], "It is read from the environment only")),
         timeout=_timeout(timeout),
@@ -96,6 +96,11 @@ def base_address(url: str | None) -> str:
     explicit = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
     # The vendor's pages print the address of each call in full, and people paste it.
     return f"{parts.scheme}://{host}{explicit}{parts.path.partition(API_PATH)[0].rstrip('/')}"
+
+
+def checked_tenant(tenant_id: str | None) -> str:
+    """The tenant, which every call names in a header. Raises UsageError."""
+    return _header(tenant_id, "--tenant-id / ANYMETRICS_TENANT_ID", "See Metric Applications > API Integration")
 
 
 def secret(environment: Mapping[str, str]) -> str | None:

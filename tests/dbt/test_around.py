@@ -72,6 +72,17 @@ def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: S
     assert done.stdout.endswith("AnyMetrics: Done. OK=0 ERROR=0 SKIP=0 TOTAL=0, already refreshed by the hook: 1\n")
 
 
+def test_options_of_ours_are_those_of_the_hook_too(shop: Shop, sandbox: Sandbox) -> None:
+    project = shop.folder / "dbt_project.yml"
+    project.write_text(project.read_text() + "\non-run-end: \"{{ anymetrics.refresh(run_date='2024-01-01') }}\"\n")
+    ours = ("--partition", "2024-03-02, 2024-03-03", "--force", "--url", f"{sandbox.url}/")
+    done = shop.program("dbt", *ours, *ONE, ANYMETRICS_DBT=DBT, ANYMETRICS_URL="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stdout
+    days = ("2024-03-02", "2024-03-03")
+    # With --force, the command around sends again what the hook has sent: it was asked to.
+    assert sorted(sent(sandbox)) == sorted(2 * [(f"{MAIN}.dim_customers", day) for day in days])
+
+
 def test_signals_reach_dbt_and_its_end_is_awaited(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
     stand_in = tmp_path / "dbt"
     stand_in.write_text(

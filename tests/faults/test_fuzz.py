@@ -24,7 +24,7 @@ from dbt_anymetrics.dbt_run.inputs import read_inputs
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError
 from dbt_anymetrics.ledger.artifact import FILE_NAME as ARTIFACT
-from dbt_anymetrics.ledger.artifact import Document, read
+from dbt_anymetrics.ledger.artifact import Document, read_earlier
 from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.planning.plan import plan
@@ -477,7 +477,7 @@ def test_a_damaged_artifact_of_an_earlier_version_is_taken_in_or_left_out(damage
     whole = (ROOT / "tests" / "artifacts" / "earlier_results.json").read_bytes()
     for content in (damage(whole, chance) for _ in range(damages)):
         (tmp_path / ARTIFACT).write_bytes(content)
-        if document := read(tmp_path):
+        if document := read_earlier(tmp_path):
             with opened(tmp_path / "anymetrics.db") as database:
                 take_in(database, document, "http://127.0.0.1:8083")
 

@@ -370,7 +370,9 @@ def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
     queue = Queue(planned(2000), lambda wanted: [Claim.OURS] * len(wanted), threads)
     caller = Counting()
     delivering = Delivering(connect=lambda: caller, threads=threads)
-    delivery = Delivery(queue, 2000, caller, delivering, on_retry=lambda _retry: None, on_wait=lambda: None)
+    delivery = Delivery(
+        queue, 2000, caller, delivering, on_retry=lambda _retry: None, on_wait=lambda _seconds, _under_way: None
+    )
     recorded = 0
     for ended in delivery:
         assert latest - recorded <= 4 * threads

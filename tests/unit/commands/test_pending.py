@@ -211,7 +211,60 @@ def test_a_run_that_touches_nothing_says_what_is_pending(bare: Shop) -> None:
     assert "pending from earlier dbt runs: 1 refresh of 1 table" in done.stderr
 
 
+@pytest.mark.parametrize("ends", ["fails", "is not complete"])
+def test_what_force_asks_for_again_is_pending_until_it_is_confirmed(ends: str, bare: Shop) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    assert pending(bare.target) == []
+    change = {"ANYMETRICS_AUTH_TYPE": "TOKEN"} if ends == "fails" else {"ANYMETRICS_AUTH_TYPE": ""}
+    assert bare.cli("refresh", "--run-date", DAY, "--force", **change).returncode == 2 - (ends == "fails")
+    assert pending(bare.target) == [(TABLE, DAY)]
+    assert bare.cli("retry").returncode == 0
+    assert pending(bare.target) == []
+
+
+@pytest.mark.parametrize("tenant", ["租户", "tn\n1"])
+def test_nothing_is_noted_for_a_tenant_that_no_request_can_name(tenant: str, bare: Shop) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    assert bare.cli("refresh", "--tenant-id", tenant).returncode == 2
+    assert rows(bare.target, "SELECT tenant_id FROM service") == []
+
+
+@pytest.mark.parametrize("days", ["1000000", "1e20", "inf", "nan", "-1", "many"])
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_days_that_no_calendar_has_are_refused_before_anything_is_sent(
+    days: str, way: str, recorded: Shop, sandbox: Sandbox
+) -> None:
+    done = (
+        recorded.cli("refresh", "--keep-days", days)
+        if way == "option"
+        else recorded.cli("refresh", ANYMETRICS_KEEP_DAYS=days)
+    )
+    assert done.returncode == 2
+    assert "is not a number of days from 0 to 36,500" in done.stderr
+    assert sandbox.received == []
+
+
+def test_a_switch_that_forbids_a_refresh_is_said_by_the_plan(recorded: Shop) -> None:
+    done = recorded.cli("plan", ANYMETRICS_ENABLED="false")
+    assert "WARN a refresh would send nothing: switched off by ANYMETRICS_ENABLED" in done.stderr
+
+
+def test_a_removed_ledger_is_not_made_again_from_the_artifact(recorded: Shop, sandbox: Sandbox) -> None:
+    assert recorded.cli("refresh", "--run-date", DAY).returncode == 0
+    asked = len(sandbox.received)
+    (recorded.target / "anymetrics.db").unlink()
+    assert recorded.cli("refresh", "--run-date", DAY).returncode == 0
+    assert len(sandbox.received) == 2 * asked
+
+
 # The state elsewhere
+
+
+def test_a_state_with_a_slash_at_its_end_is_a_folder(bare: Shop, tmp_path: Path) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    assert bare.cli("refresh", "--state", f"{tmp_path}/new/deep/").returncode == 0
+    assert (tmp_path / "new" / "deep" / "anymetrics.db").is_file()
 
 
 def test_the_ledger_may_be_on_a_disk_that_survives(tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ KEYED: list[Json] = [
     {"anymetrics": {"partition": "run_date-1"}},
     {"any_metrics-partition": "run_date-1"},
     {"AnyMetrics.Partition": "run_date-1"},
+    {"meta.anymetrics.partition": "run_date-1"},
+    {"anymetrics/partition": "run_date-1"},
+    {"anymetricspartition": "run_date-1"},
+    {" anymetrics.partition": "run_date-1"},
 ]
 
 
@@ -40,6 +44,23 @@ def message(**entry: object) -> str:
 def test_a_key_of_the_config_is_named_with_its_right_place(keyed: Json) -> None:
     said = message(**configured(node_json(meta=TABLE), keyed))
     assert said.startswith(f"config: {next(iter(keyed))}: is not a place where settings are read. Write it in the meta")
+
+
+@pytest.mark.parametrize("keyed", KEYED[:3], ids=str)
+@pytest.mark.parametrize("wrap", [lambda k: {"config": {"meta": k}}, lambda k: {"vars": k}, lambda k: {"config": k}])
+def test_a_key_deeper_in_the_config_is_named_with_its_right_place(keyed: Json, wrap: object) -> None:
+    said = message(**configured(node_json(meta=TABLE), wrap(keyed)))  # type: ignore[operator]
+    assert said.startswith("config: ")
+    assert "is not a place where settings are read. Write it in the meta" in said
+
+
+@pytest.mark.parametrize(
+    "key", ["anymetrics/partition", "anymetrics:partition", "anymetricspartition", " anymetrics.x"]
+)
+def test_a_key_of_meta_that_can_only_mean_ours_is_an_error(key: str) -> None:
+    (result,) = planned(node_json(meta={**TABLE, key: "run_date-1"}))
+    assert result.status is Status.ERROR
+    assert "is not a setting. Did you mean anymetrics." in (result.message or "")
 
 
 @pytest.mark.parametrize("keyed", KEYED[:3], ids=str)

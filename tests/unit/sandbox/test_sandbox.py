@@ -451,7 +451,7 @@ SUCCESSES = {
     Shape.SUCCESS_CODE_NUMBER: {"data": True, "success": True, "code": 200, "errorMsg": None},
     Shape.SUCCESS_BARE: {"data": True},
     Shape.SUCCESS_SUCCEED: {"data": True, "succeed": True, "code": "200", "errorMsg": None},
-    Shape.SUCCESS_DATA_STRING: {"data": "accepted", "success": True, "code": "200"},
+    Shape.SUCCESS_DATA_STRING: {"data": "task_20240717_0001", "success": True, "code": "200"},
     Shape.SUCCESS_DATA_OBJECT: {"data": {"dagName": "table_update"}, "success": True, "code": "200"},
 }
 STATUSES = {
