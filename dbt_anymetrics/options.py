@@ -13,10 +13,14 @@ from msgspec import Struct
 from dbt_anymetrics.dbt_run.artifacts import Args
 from dbt_anymetrics.defaults import KEEP_DAYS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.text import is_valid
 
 ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+_TEXTS = ("datasource", "run_date", "partition", "timezone", "models", "url", "tenant_id", "auth_type")
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -64,8 +68,15 @@ class Options(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, *layers: Mapping[str, Any]) -> Options:
-        """The options that layers of them give, a later layer over an earlier one; None counts as not given."""
-        return cls(**{name: value for layer in layers for name, value in layer.items() if value is not None})
+        """The options that layers of them give, a later layer over an earlier one; None counts as not given.
+
+        Raises UsageError for a text that is not valid: only a path may be bytes of another encoding.
+        """
+        options = cls(**{name: value for layer in layers for name, value in layer.items() if value is not None})
+        for name in _TEXTS:
+            if not is_valid(getattr(options, name)):
+                raise UsageError("is not valid UTF-8", where=f"--{name.replace('_', '-')}")
+        return options
 
 
 def is_enabled(environment: Mapping[str, str] = os.environ) -> bool:

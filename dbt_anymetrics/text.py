@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes that are not UTF-8, and of half a character in JSON or YAML."""
 
 
 def shown(value: object) -> str:
@@ -28,3 +33,32 @@ def one_line(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
         line = line[:-_UNSURE]
     line = redact(line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def is_valid(text: object) -> bool:
+    """Whether a text, or each of several, can be written as UTF-8; what is no text is."""
+    if isinstance(text, str):
+        return not _HALF.search(text)
+    return not isinstance(text, (list, tuple)) or all(map(is_valid, text))
+
+
+_MOST_VALUES = 10_000
+
+
+def plain(value: object) -> object:
+    """A value as JSON can hold it, whatever YAML made of it: keys are texts, and what cannot be shown says so."""
+    return _plain(value, 20, count())
+
+
+def _plain(value: object, depth: int, seen: Iterator[int]) -> object:
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else "(a number too large to show)"
+    if isinstance(value, (Mapping, list, tuple, set)):
+        if not depth or next(seen) > _MOST_VALUES:  # YAML can repeat a part of itself, even within itself
+            return "(too large to show)"
+        if isinstance(value, Mapping):
+            return {str(_plain(key, 1, seen)): _plain(each, depth - 1, seen) for key, each in value.items()}
+        return [_plain(each, depth - 1, seen) for each in value]
+    return _HALF.sub("\ufffd", str(value))

@@ -39,6 +39,7 @@ from dbt_anymetrics.planning.holding import released
 from dbt_anymetrics.planning.plan import NOT_SELECTED, Held, plan
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
+from dbt_anymetrics.text import plain
 
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
@@ -154,9 +155,9 @@ def connection_of(options: Options) -> Connection:
 
 def recorded(options: Options) -> dict[str, Any]:
     """The options as the artifact shows them; there is no secret among them. Raises UsageError."""
-    given = msgspec.to_builtins(options, enc_hook=str)  # a path, or whatever YAML made of a var
+    given: dict[str, Any] = {name: plain(value) for name, value in msgspec.structs.asdict(options).items()}
     given["url"] = address_of(options)
-    given["state"] = shown_state(options.state)
+    given["state"] = plain(shown_state(options.state))
     del given["seen_args"]
     return {key: value for key, value in given.items() if value not in (None, (), [], {}, False)}
 

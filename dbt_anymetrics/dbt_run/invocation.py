@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, NodeResult, RunResults, as_utc
-from dbt_anymetrics.errors import ArtifactError
+from dbt_anymetrics.errors import ArtifactError, NodeError
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
 
@@ -30,6 +30,16 @@ class Run:
         self.results = results
         self._manifest = manifest.metadata
         self.by_id = {result.unique_id: result for result in results.results}
+        self.contradicted: set[str] = set()
+        if len(self.by_id) < len(results.results):
+            self._find_contradictions()
+
+    def _find_contradictions(self) -> None:
+        """Find what stands in the results more than once, and not the same each time. Of a test, a failure counts."""
+        for result in [each for each in self.results.results if self.by_id[each.unique_id] != each]:
+            self.contradicted.add(result.unique_id)
+            if result.status in _FAILED_TEST:
+                self.by_id[result.unique_id] = result
 
     @property
     def invocation_id(self) -> str | None:
@@ -89,9 +99,11 @@ class Run:
         return self.nothing_built or (None if unique_id in self.by_id else NOT_IN_RUN)
 
     def not_built(self, unique_id: str) -> str | None:
-        """Why this run did not build a node, or None when it did."""
+        """Why this run did not build a node, or None when it did. Raises NodeError when its results do not agree."""
         if reason := self.untouched(unique_id):
             return reason
+        if unique_id in self.contradicted:
+            raise NodeError("has several results that do not agree", where="run_results.json")
         result = self.by_id[unique_id]
         if not _is_built(result, unique_id):
             return f"dbt did not build it: {result.status}"
@@ -117,7 +129,7 @@ def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, list[str]
 
     Of several runs, in the order of their time, the last outcome of each test counts: a retry that passes clears it.
     """
-    outcomes = {result.unique_id: result.status for run in runs for result in run.results.results}
+    outcomes = {unique_id: result.status for run in runs for unique_id, result in run.by_id.items()}
     failed: dict[str, list[str]] = {}
     for unique_id, status in outcomes.items():
         if status in _FAILED_TEST and (test := manifest.nodes.get(unique_id)) and test.resource_type == "test":
@@ -128,7 +140,7 @@ def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, list[str]
 
 def passed_tests(runs: Sequence[Run]) -> set[str]:
     """The tests that passed, or only warned, the last time that one of these runs ran them on real rows."""
-    outcomes = {result.unique_id: result.status for run in runs if run.tested for result in run.results.results}
+    outcomes = {unique_id: result.status for run in runs if run.tested for unique_id, result in run.by_id.items()}
     return {unique_id for unique_id, status in outcomes.items() if status in _PASSED_TEST}
 
 

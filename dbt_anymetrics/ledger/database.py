@@ -72,5 +72,8 @@ class Database(Protocol):
     def rows(self, sql: str, *values: object) -> list[Row]:
         """What a query finds."""
 
+    def check_kept(self) -> None:
+        """Raise RecordError when what was written will not be found by a later command."""
+
     def close(self) -> None:
         """Let go of it."""

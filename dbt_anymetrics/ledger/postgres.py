@@ -125,6 +125,9 @@ class PostgresDatabase:
         """What a query finds."""
         return self.write(lambda statements: statements.rows(sql, *values))
 
+    def check_kept(self) -> None:
+        """Nothing to check: a server keeps what it has confirmed."""
+
     def close(self) -> None:
         """Let go of the connection."""
         with suppress(psycopg.Error), self._lock:

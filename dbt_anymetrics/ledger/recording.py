@@ -146,6 +146,7 @@ class Recording:
 
     def end(self, counts: Counts, exit_code: int, keep_days: float) -> None:
         """Close the command's entry, let go of what it claimed, and remove what is older than `keep_days`."""
+        self._database.check_kept()
         self._database.write(lambda statements: self._end(statements, counts, exit_code))
         self._database.write(lambda statements: _prune(statements, _now(timedelta(days=-keep_days))))
 

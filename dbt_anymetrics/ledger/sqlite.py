@@ -27,6 +27,9 @@ _TUNING = (
     "PRAGMA wal_autocheckpoint = 8000",
 )
 
+_QUICKLY_CHECKED = 1 << 25
+"""Bytes that are checked within some 30 ms. Damage in a larger ledger is found by the command that meets it."""
+
 _COLUMNS = {"id": "INTEGER PRIMARY KEY", "reference": "INTEGER"}
 
 _IN_WORDS = {
@@ -71,6 +74,24 @@ class SqliteDatabase:
             self._connection = sqlite3.connect(
                 str(path or ""), timeout=PATIENCE, isolation_level=None, check_same_thread=False
             )
+
+        self._identity = self._found()
+
+    def _found(self) -> tuple[int, int] | None:
+        """Which file has the ledger's name at this moment."""
+        try:
+            found = self._path and self._path.stat()
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
+
+    def check_kept(self) -> None:
+        """Raise RecordError when another file, or none, has the ledger's name by now: what was written is lost."""
+        if self._found() != self._identity:
+            raise RecordError("was removed or replaced by another program while it was in use", where=self.where)
+        is_small = self._path is None or self._path.stat().st_size < _QUICKLY_CHECKED
+        if is_small and self.rows("PRAGMA quick_check(1)") != [("ok",)]:
+            raise DamagedError("was damaged by another program while it was in use", where=self.where)
 
     @property
     def where(self) -> str:

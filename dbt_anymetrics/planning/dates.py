@@ -82,7 +82,19 @@ class Dates:
 
     def _resolve(self, setting: object, package: str) -> Sequence[date]:
         terms = setting if isinstance(setting, list) else [setting]
-        return partition.resolve([self._rendered(term, package) for term in terms], self._run_date)
+        rendered = [self._rendered(term, package) for term in terms]
+        try:
+            return partition.resolve(rendered, self._run_date)
+        except UsageError as error:
+            raise self._without_values(error, terms) from None
+
+    def _without_values(self, error: UsageError, terms: Sequence[object]) -> UsageError:
+        """The same error, without a value that may come from the environment."""
+        for term in terms:
+            if isinstance(term, str) and partition.is_template(term) and "env_var" in term:
+                what = f"the template {shown(term)} gives no partition; what it gives is not shown, because it may come"
+                return UsageError(f"{what} from the environment", hint=f"Write {partition.FORMS}")
+        return error
 
     def _rendered(self, term: object, package: str) -> object:
         if not isinstance(term, str) or not partition.is_template(term):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -129,8 +130,9 @@ class _Planner:
         """Tell a mistake; in a node that this run did not build, it cannot fail the run."""
         if untouched:
             return self._one(unique_id, Status.UNTOUCHED, f"{untouched}{WRONG_SETTINGS}{mistake}")
-        if idle := self._not_built(unique_id):
-            return self._one(unique_id, Status.SKIPPED, f"{idle}{WRONG_SETTINGS}{mistake}")
+        with suppress(NodeError):
+            if idle := self._not_built(unique_id):
+                return self._one(unique_id, Status.SKIPPED, f"{idle}{WRONG_SETTINGS}{mistake}")
         return self._one(unique_id, Status.ERROR, mistake)
 
     def _refreshes(self, unique_id: str, node: Node, settings: NodeSettings) -> list[Refreshes]:

@@ -127,6 +127,63 @@ def test_a_retry_killed_at_any_moment_forgets_nothing_and_repeats_no_recorded_su
         sandbox.stop()
 
 
+@pytest.mark.parametrize("moment", MOMENTS[:2], ids=Moment.__str__)
+def test_a_forced_refresh_killed_at_any_moment_leaves_pending_what_it_was_asked_for(
+    moment: Moment, tmp_path: Path
+) -> None:
+    scenario("1.11", "build", tmp_path / "target")
+    with Sandbox() as first:
+        assert Shop(tmp_path, first.environment).cli("refresh").returncode == 0
+    shop, sandbox = killed_at(moment, tmp_path, "refresh", "--force", port=int(first.url.rpartition(":")[2]))
+    try:
+        check_that_the_rest_is_done_by("refresh", shop, sandbox)
+    finally:
+        sandbox.stop()
+
+
+def remove(ledger: Path) -> None:
+    for beside in ("", "-wal", "-shm"):
+        Path(f"{ledger}{beside}").unlink(missing_ok=True)
+
+
+def cut(ledger: Path) -> None:
+    os.truncate(f"{ledger}-wal", 0)
+    os.truncate(ledger, 4096 * 3)
+
+
+@pytest.mark.parametrize("harm", [remove, cut])
+def test_a_ledger_that_others_take_away_midway_is_told_and_every_refresh_is_sent(
+    harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    target = scenario("1.11", "build", tmp_path / "target")
+
+    def note(received: Received) -> None:
+        if received.number == 10:
+            harm(target / "anymetrics.db")
+
+    with Sandbox(on_request=note) as sandbox:
+        done = Shop(tmp_path, sandbox.environment).program("refresh", "--threads", THREADS)
+        assert len(set(sent(sandbox))) == REFRESHES
+    assert done.returncode == 1
+    assert "ERROR " in done.stderr
+    assert "anymetrics.db" in done.stderr
+    assert f"OK={REFRESHES} ERROR=0" in done.stdout
+
+
+def test_an_artifact_that_cannot_be_written_loses_nothing_of_the_ledger(tmp_path: Path) -> None:
+    target = scenario("1.11", "build", tmp_path / "target")
+    (target / "anymetrics_results.json" / "in the way").mkdir(parents=True)
+    with Sandbox() as sandbox:
+        shop = Shop(tmp_path, sandbox.environment)
+        done = shop.cli("refresh")
+        assert done.returncode == 1
+        assert "anymetrics_results.json" in done.stderr
+        assert "remember" not in done.stderr
+        assert len(confirmed(target)) == REFRESHES
+        shop.cli("refresh")
+        assert len(sandbox.received) == REFRESHES
+
+
 @pytest.mark.parametrize("answered", [1, 14, REFRESHES - 1])
 def test_every_answer_that_came_before_a_kill_is_in_the_record_and_exactly_the_rest_is_sent(
     answered: int, tmp_path: Path

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -113,6 +114,56 @@ def test_an_artifact_of_an_unknown_form_is_refused_and_the_place_said(
     with pytest.raises(ArtifactError, match=r"a form this version does not know \(.*\$") as refusal:
         read(file(tmp_path, content))
     assert "Upgrade" in (refusal.value.hint or "")
+
+
+ODD = {
+    "half a character": b'"\\udcff"',
+    "halves in the wrong order": b'"\\udc00\\ud800"',
+    "half a character behind a backslash": b'"\\\\\\ud800x"',
+    "a whole one": b'"\\ud83d\\ude00"',
+    "NaN": b"NaN",
+    "minus infinity": b'[-Infinity, {"a": Infinity}]',
+    "the words in a text": b'"NaN, Infinity"',
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@READERS
+def test_one_odd_value_stays_one_odd_value(read: Reader, odd: bytes, tmp_path: Path) -> None:
+    whole = run_json(result_json("orders")) if read is read_run_results else manifest_json(node_json("orders"))
+    text = json.dumps({"odd": "@", **whole}).encode().replace(b'"@"', odd)
+    found = read(file(tmp_path, text.replace(b'"orders"', b'"orders"')))
+    assert "orders" in str(found)
+
+
+def test_an_odd_text_of_a_field_that_counts_is_shown_as_such(tmp_path: Path) -> None:
+    text = json.dumps(run_json(result_json("orders", status="@"))).encode().replace(b'"@"', b'"succ\\udcffess"')
+    (result,) = read_run_results(file(tmp_path, text)).results
+    assert result.status == "succ\ufffdess"
+
+
+def test_a_length_that_is_no_number_is_none(tmp_path: Path) -> None:
+    text = json.dumps({**run_json(), "elapsed_time": float("nan")}).encode()
+    assert read_run_results(file(tmp_path, text)).elapsed_time == 0
+
+
+def test_a_large_artifact_with_an_odd_value_takes_no_more_memory(tmp_path: Path) -> None:
+    nodes = [{**node_json(f"m{n}"), "raw_code": 'select "x" ' * 500} for n in range(2000)]
+    path = file(tmp_path, json.dumps({**manifest_json(*nodes), "odd": float("nan")}).encode())
+    tracemalloc.start()
+    try:
+        assert len(read_manifest(path).nodes) == 2000
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000 < path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+@READERS
+def test_a_file_with_holes_is_refused_before_there_is_memory_for_it(read: Reader, tmp_path: Path) -> None:
+    path = file(tmp_path, b'{"metadata": {')
+    os.truncate(path, artifacts.MAX_BYTES - 1)
+    with pytest.raises(ArtifactError, match="was not written whole"):
+        read(path)
 
 
 @READERS

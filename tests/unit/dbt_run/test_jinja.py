@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -144,6 +145,89 @@ def test_a_template_may_do_no_more_than_a_date_needs(source: str) -> None:
 def test_only_numbers_are_multiplied(source: str) -> None:
     with pytest.raises(UsageError, match="only numbers can be multiplied"):
         rendered(source)
+
+
+NESTED: dict[str, Any] = {
+    "deep": {"a": [{"b": ["x" * 1000] * 100}]},
+    "wide": ["x" * 40_000] * 2,
+    "many": [["x"] * 300] * 300,
+    "huge number": [10**19],
+}
+
+CYCLE: list[object] = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize("value", [*NESTED.values(), CYCLE], ids=[*NESTED, "a cycle"])
+@pytest.mark.parametrize("source", ["{{ var('v') }}", "{{ var('v') | string }}", "{{ [var('v')] | join(',') }}"])
+def test_a_value_within_values_counts(value: object, source: str) -> None:
+    with pytest.raises(UsageError, match=r"more than 50,000|too large"):
+        render(source, {"v": value}, {})
+
+
+STEPS = [
+    "{{ (var('half') ~ var('half')) ~ var('half') }}",
+    "{{ var('half') + var('half') + var('half') }}",
+    "{{ [var('half'), var('half'), var('half')] }}",
+    "{{ {'a': var('half'), 'b': var('half'), 'c': var('half')}['a'] }}",
+    "{{ (var('half') | list) + (var('half') | list) }}",
+    "{{ 999999999999 * 999999999999 }}",
+    "{{ ('9' * 1) | int * 10 }}",
+    "{{ var('half') | replace('x', 'yyyyyyyyyy') }}",
+    "{{ run_started_at.strftime('%c' * 30) }}",
+]
+
+
+@pytest.mark.parametrize("source", STEPS)
+def test_no_step_makes_a_large_value(source: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError):
+            render(source, {"half": "x" * 20_000}, {}, RUN)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+ENVIRONMENT = {"TOKEN": "top-private-value"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ modules.datetime.datetime.strptime(env_var('TOKEN'), '%Y') }}",
+        "{{ env_var('TOKEN') - 1 }}",
+        "{{ {}[env_var('TOKEN')] }}",
+        "{{ var(env_var('TOKEN') ~ 'x') }}",
+        "{{ modules.datetime.date.fromisoformat(env_var('TOKEN')) }}",
+    ],
+)
+def test_a_value_of_the_environment_is_in_no_message(source: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        render(source, {}, ENVIRONMENT)
+    assert "private" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ nosuch | default('run_date') }}", "run_date"),
+        ("{{ var('range')['to'] | d('2024-08-01') }}", "2024-08-01"),
+        ("{{ '' | default('run_date', true) }}", "run_date"),
+        ("{% if nosuch is defined %}a{% elif var('ds') is string %}run_date{% endif %}", "run_date"),
+        ("{{ 'run_date' if 3 > 2 >= 2 and not 1 in [2] else 'x' }}", "run_date"),
+        ("{{ var('range').from }}", "2024-07-01"),
+        ("{{ var('ds')[:7] ~ '-01' }}", "2024-07-01"),
+        ("{{ 'run_date-' ~ -(-7) }}", "run_date-7"),
+        ("{{ run_started_at.replace(day=1).date() }}", date(2024, 7, 1)),
+        ("{{ '07' | int + 1 }}", 8),
+        ("{{ var('days') | first }}", "2024-07-16"),
+        ("", ""),
+        ("{% if false %}x{% endif %}", ""),
+    ],
+)
+def test_a_template_means_what_it_means_in_jinja(source: str, expected: object) -> None:
+    assert rendered(source) == expected
 
 
 def test_a_failure_does_not_repeat_a_long_template_whole() -> None:

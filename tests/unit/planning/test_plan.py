@@ -37,6 +37,30 @@ def test_a_configured_node_that_was_built_is_refreshed() -> None:
     assert result.message is None
 
 
+def test_a_node_with_results_that_do_not_agree_is_an_error() -> None:
+    twice = run(result_json("orders"), result_json("orders", status="error"), result_json("customers"))
+    source = {"anymetrics.datasource": "sr"}
+    nodes = (node_json("orders", source), node_json("customers", source))
+    entries = {entry.unique_id: entry for entry in planned(*nodes, runs=(twice,))}
+    assert "run_results.json: has several results that do not agree" in (entries["model.shop.orders"].message or "")
+    assert entries["model.shop.orders"].status is Status.ERROR
+    assert entries["model.shop.customers"].status is Status.PLANNED
+    same = run(result_json("orders"), result_json("orders"))
+    assert [entry.status for entry in planned(nodes[0], runs=(same,))] == [Status.PLANNED]
+
+
+def test_a_test_with_results_that_do_not_agree_has_failed() -> None:
+    test = data_test_json("not_null", attached_to="orders")
+    built = run(
+        result_json("orders"),
+        result_json(test["unique_id"], status="fail"),
+        result_json(test["unique_id"], status="pass"),
+    )
+    (entry,) = planned(node_json("orders", {"anymetrics.datasource": "sr"}), tests=(test,), runs=(built,))
+    assert entry.status is Status.SKIPPED
+    assert "its test not_null failed" in (entry.message or "")
+
+
 def test_each_date_of_a_node_is_a_refresh() -> None:
     assert dates(planned(node_json(meta={"anymetrics.partition": "run_date-1..run_date"}))) == [
         "2024-07-16",
