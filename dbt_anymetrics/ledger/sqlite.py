@@ -91,7 +91,7 @@ class SqliteDatabase:
             raise RecordError("was removed or replaced by another program while it was in use", where=self.where)
         is_small = self._path is None or self._path.stat().st_size < _QUICKLY_CHECKED
         if is_small and self.rows("PRAGMA quick_check(1)") != [("ok",)]:
-            raise DamagedError("was damaged by another program while it was in use", where=self.where)
+            raise DamagedError("is damaged", where=self.where)
 
     @property
     def where(self) -> str:
