@@ -22,6 +22,7 @@ from dbt_anymetrics.parameters import (
     SENDING,
     SERVICE,
     STATE,
+    VARS,
     options,
 )
 from dbt_anymetrics.text import one_line
@@ -120,7 +121,7 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
 
 
 @main.command()
-@options(*PROJECT, *SENDING, *STATE, *KEEP, *OUTPUT)
+@options(*PROJECT, *VARS, *SENDING, *STATE, *KEEP, *OUTPUT)
 def retry(**given: Any) -> None:
     """Send again what failed or was not sent, of every dbt run."""
     from dbt_anymetrics.commands.retry import retry as run
@@ -129,7 +130,7 @@ def retry(**given: Any) -> None:
 
 
 @main.command()
-@options(*PROJECT, *SERVICE, *STATE, *OBJECT)
+@options(*PROJECT, *VARS, *SERVICE, *STATE, *OBJECT)
 def status(**given: Any) -> None:
     """Show what is pending, why and since when, and the last commands."""
     from dbt_anymetrics.commands.status import status as run

@@ -31,6 +31,9 @@ class Options(Struct, frozen=True, kw_only=True):
 
     project_dir: str | None = None
     target_path: str | None = None
+    target: str | None = None
+    profile: str | None = None
+    profiles_dir: str | None = None
     manifest: Path | None = None
     run_results: Sequence[Path] = ()
 

@@ -32,7 +32,7 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
-        from dbt_anymetrics.dbt_run.project import load_vars
+        from dbt_anymetrics.dbt_run.yaml_text import load_vars
 
         try:
             return load_vars(value)
@@ -104,7 +104,12 @@ def options(*several: Decorator) -> Decorator:
 PROJECT = (
     click.option("--project-dir", metavar="DIR", help="Folder of the dbt project. [default: found as dbt finds it]"),
     click.option("--target-path", metavar="DIR", help="dbt's target folder. [default: found as dbt finds it]"),
+    click.option("--target", "-t", metavar="NAME", help="dbt's target, where target-path: has {{ target }} in it."),
+    click.option("--profile", metavar="NAME", help="dbt's profile, likewise."),
+    click.option("--profiles-dir", metavar="DIR", help="Folder of profiles.yml, likewise."),
 )
+
+VARS = (click.option("--vars", type=_Vars(), metavar="YAML", help="Variables for templates in partitions, as in dbt."),)
 
 STATE = (
     click.option(
@@ -177,7 +182,7 @@ _PLAN = (
 )
 
 _DBTS_PLAN = (
-    click.option("--vars", type=_Vars(), metavar="YAML", help="Variables for templates in partitions, as in dbt."),
+    *VARS,
     click.option(
         "-s",
         "--select",

@@ -23,7 +23,7 @@ from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import Args, read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
 from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS
-from dbt_anymetrics.dbt_run.project import load_vars
+from dbt_anymetrics.dbt_run.yaml_text import load_vars
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError, UsageError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.terminal import echo
@@ -37,6 +37,9 @@ class Seen(Struct, frozen=True):
 
     project_dir: str | None
     target_path: str | None
+    target: str | None
+    profile: str | None
+    profiles_dir: str | None
     vars: str
     builds: bool
     args: Args
@@ -97,11 +100,16 @@ def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({}
             "command": "dbt",
             "project_dir": seen.project_dir,
             "target_path": seen.target_path,
+            "target": seen.target,
+            "profile": seen.profile,
+            "profiles_dir": seen.profiles_dir,
             "vars": load_vars(seen.vars),
         }
     )
     address_of(options)
-    before = _invocation(options)
+    before = None
+    with suppress(UsageError):  # it is told after dbt has run
+        before = _invocation(options)
     dbt_code = _run_dbt([program, *arguments], ours)
     our_code = _refresh(options, seen, before)
     code, whose = (dbt_code, "dbt's") if dbt_code else (our_code, "dbt-anymetrics'")
@@ -137,6 +145,9 @@ def look(arguments: Sequence[str]) -> Seen:
     return Seen(
         project_dir=given.get("--project-dir"),
         target_path=given.get("--target-path"),
+        target=given.get("--target") or given.get("-t"),
+        profile=given.get("--profile"),
+        profiles_dir=given.get("--profiles-dir"),
         vars=given.get("--vars") or "{}",
         builds=bool(flags & BUILDING_COMMANDS),
         args=Args(
@@ -212,8 +223,12 @@ def _refresh(options: Options, seen: Seen, before: str | None) -> int:
 
 
 def _invocation(options: Options) -> str | None:
-    """dbt's id of the run whose results are on disk, or None when there are none to use."""
+    """dbt's id of the run whose results are on disk, or None when there are none to use.
+
+    Raises UsageError when it is not known where they are.
+    """
+    path = project_of(options).target / RUN_RESULTS
     try:
-        return read_run_results(project_of(options).target / RUN_RESULTS).metadata.invocation_id
+        return read_run_results(path).metadata.invocation_id
     except ArtifactError:
         return None

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbt_anymetrics.dbt_run.frozen import frozen
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
+from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Document, read_earlier
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
 
 _IN_IT = "What is pending stands in it"
+
+_SAME_WORK = timedelta(hours=12)
+"""A dbt command and its retry are not further apart."""
 
 NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
 
@@ -105,7 +111,8 @@ def reporter_for(options: Options) -> Reporter:
 
 def project_of(options: Options) -> Project:
     """Where the artifacts are."""
-    return Project(options.project_dir, options.target_path)
+    chosen = Chosen(target=options.target, profile=options.profile, profiles_dir=options.profiles_dir)
+    return Project(options.project_dir, options.target_path, given_vars=options.vars, chosen=chosen)
 
 
 def inputs_of(options: Options) -> Inputs:
@@ -252,7 +259,9 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
     newest = inputs.runs[-1]
     options = as_hooked(options, ledger, newest.invocation_id)
     orders = orders_of(options)
-    made = plan(inputs.manifest, inputs.runs, orders, project_of(options).vars(), os.environ)
+    made = plan(
+        inputs.manifest, inputs.runs, orders, project_of(options).vars(newest.results.metadata.dbt_version), os.environ
+    )
     invocations = list(dict.fromkeys(run.invocation_id for run in inputs.runs))
     items = made.items if options.force else ledger.without_confirmed(made.items, invocations)
     freed = _freed(ledger, made.held, items, inputs, orders)
@@ -262,7 +271,13 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         items=LazyCollection(lambda: chain(items, freed)) if freed else items,
         held=made.held,
         invocations=invocations,
-        warnings=[*inputs.warnings, *_nothing(items, options), *_unclear(is_unclear)],
+        warnings=[
+            *inputs.warnings,
+            *_nothing(items, options),
+            *_unclear(is_unclear),
+            *_frozen(inputs, options, orders),
+            *_unseen(inputs, options, ledger),
+        ],
         notes=[_let_go(freed)] if freed else [],
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
@@ -303,6 +318,32 @@ def _nothing(items: Collection[Item], options: Options) -> Iterator[str]:
         yield NO_SETTINGS
     elif all(not isinstance(item, Refresh) and item.message == NOT_SELECTED for item in items):
         yield (f"no configured node matches --select {' '.join(options.models)}")
+
+
+def _frozen(inputs: Inputs, options: Options, orders: Orders) -> Iterator[str]:
+    if orders.partition is not None:
+        return
+    newest = inputs.runs[-1]
+    if nodes := list(frozen(inputs.manifest, newest, newest.started_at.date(), project_of(options).folder)):
+        yield (
+            f"{', '.join(nodes)}: the date of anymetrics.partition is older than this dbt run, and its .yml file has a "
+            "template that moves with the time. dbt keeps such a date from the day on which it read the file: write "
+            "run_date or run_date-1 in its place"
+        )
+
+
+def _unseen(inputs: Inputs, options: Options, ledger: Ledger) -> Iterator[str]:
+    """Say after `dbt retry` that it has overwritten the results of the dbt command before it, unless these were seen."""
+    newest = inputs.runs[-1]
+    is_retry = (newest.results.args.which or newest.results.args.command) == "retry"
+    if not is_retry or len(inputs.runs) > 1 or options.command not in ("refresh", "plan", "python"):
+        return
+    if not ledger.knows_run_since(newest.started_at - _SAME_WORK, newest.invocation_id):
+        yield (
+            "the last dbt command was 'dbt retry', which runs only what had failed and overwrites run_results.json: "
+            "what the dbt command before it built is not refreshed now. Use the hook, 'dbt-anymetrics dbt', or a "
+            "refresh after each dbt command"
+        )
 
 
 def _unclear(is_unclear: bool) -> Iterator[str]:

@@ -68,6 +68,7 @@ class Node(Struct, gc=False, kw_only=True):
     config: Config | None = None
     columns: Raw = _NULL
     meta: Raw = _NULL
+    patch_path: str | None = None
     unrendered_config: Raw = _NULL
     depends_on: Raw = _NULL
     version: Any = None

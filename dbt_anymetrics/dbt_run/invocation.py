@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
-from dbt_anymetrics.dbt_run.artifacts import Manifest, Node, NodeResult, RunResults, as_utc
+from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node, NodeResult, RunResults, as_utc
 from dbt_anymetrics.errors import ArtifactError, NodeError
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
@@ -107,6 +107,8 @@ class Run:
         result = self.by_id[unique_id]
         if not _is_built(result, unique_id):
             return f"dbt did not build it: {result.status}"
+        if result.batch_results and result.batch_results.successful and not _built_batches(result):
+            return "its batches hold no day. Does its 'begin' lie in the future?"
         if result.status == PARTIAL and not _built_batches(result):
             return "dbt did not say which of its batches were built"
         return None
@@ -152,6 +154,11 @@ def as_batches(starts: Iterable[date], node: Node) -> list[date]:
     return sorted(set(starts))
 
 
+def is_refreshable(unique_id: str) -> bool:
+    """Whether a node of this name has a table of its own."""
+    return unique_id.partition(".")[0] in REFRESHABLE
+
+
 def spelled(command: str) -> str:
     """A dbt command as a user types it."""
     return {"generate": "dbt docs generate", "freshness": "dbt source freshness"}.get(command, f"dbt {command}")
@@ -163,4 +170,6 @@ def _is_built(result: NodeResult, unique_id: str) -> bool:
 
 
 def _built_batches(result: NodeResult) -> list[tuple[datetime, datetime]]:
-    return result.batch_results.successful if result.batch_results else []
+    """The batches that hold any time: of a `begin` in the future, dbt makes one that ends before it starts."""
+    found = result.batch_results.successful if result.batch_results else []
+    return [(start, end) for start, end in found if as_utc(start) < as_utc(end)]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from dbt_anymetrics.dbt_run.profile import Chosen, target_of
+from dbt_anymetrics.dbt_run.yaml_text import load_yaml
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.files import read_regular
 
 PROJECT_FILE = "dbt_project.yml"
+VARS_FILE = "vars.yml"
+"""Where dbt 1.12 and later, and dbt 2.x, look for the vars of a project as well."""
+
 _MAX_BYTES = 1 << 24
 _PROJECT_DIR_VARIABLES = ("DBT_ENGINE_PROJECT_DIR", "DBT_PROJECT_DIR")
 _PACKAGES_VARIABLES = ("DBT_ENGINE_PACKAGES_INSTALL_PATH", "DBT_PACKAGES_INSTALL_PATH")
@@ -23,8 +29,16 @@ class Project:
     """A dbt project, found as dbt finds it; nothing is read before it is needed."""
 
     def __init__(
-        self, project_dir: str | None, target_path: str | None, environment: Mapping[str, str] = os.environ
+        self,
+        project_dir: str | None,
+        target_path: str | None,
+        environment: Mapping[str, str] = os.environ,
+        *,
+        given_vars: Mapping[str, Any] = MappingProxyType({}),
+        chosen: Chosen | None = None,
     ) -> None:
+        self._given_vars = given_vars
+        self._chosen = chosen or Chosen()
         self._project_dir = project_dir or _first(environment, _PROJECT_DIR_VARIABLES)
         self._target_path = target_path or _first(environment, _TARGET_PATH_VARIABLES)
         self._environment = environment
@@ -42,9 +56,19 @@ class Project:
         """The target folder: flag, environment, `target-path:` of dbt_project.yml, else `target`."""
         return self.folder / (self._target_path or self._configured_target() or "target")
 
-    def vars(self) -> Mapping[str, Any]:
-        """`vars:` of dbt_project.yml; read at the first look-up, because few projects need it here."""
-        return _LazyVars(self)
+    def vars(self, dbt_version: str = "") -> Mapping[str, Any]:
+        """The vars of the project, where this dbt looks for them: `vars:` of dbt_project.yml or, newer, of vars.yml.
+
+        They are read at the first look-up, because few projects need them here.
+        """
+        return _LazyVars(self, reads_file=_reads_vars_file(dbt_version))
+
+    @cached_property
+    def file_vars(self) -> dict[str, Any]:
+        """`vars:` of vars.yml; empty when there is none. Raises UsageError when it is not YAML."""
+        text = _read(self.folder / VARS_FILE)
+        found = load_yaml(text, str(self.folder / VARS_FILE)).get("vars") if text else None
+        return found if isinstance(found, dict) else {}
 
     @property
     def has_hook(self) -> bool:
@@ -65,11 +89,7 @@ class Project:
 
     @cached_property
     def _text(self) -> str:
-        try:
-            content = read_regular(self.folder / PROJECT_FILE, _MAX_BYTES, links=True)
-        except OSError:
-            return ""
-        return content.decode("utf-8", errors="replace")
+        return _read(self.folder / PROJECT_FILE)
 
     def _configured_target(self) -> str | None:
         # YAML is loaded only where the deprecated key is there at all: it doubles the time this program takes to start.
@@ -78,21 +98,55 @@ class Project:
         configured = self.configuration.get("target-path")
         if not isinstance(configured, str) or "{{" not in configured:
             return configured and str(configured)
+        try:
+            return str(self._rendered(configured))
+        except UsageError as error:
+            raise UsageError(
+                f"cannot be worked out: {error}",
+                where=f"target-path: of {PROJECT_FILE}",
+                hint="Name the folder with --target-path, or give the --vars, --target and --profile that dbt was given",
+            ) from None
+
+    def _rendered(self, source: str) -> object:
+        """A template of dbt_project.yml, rendered as dbt does: with the vars of the command line, and the target."""
         from dbt_anymetrics.dbt_run.jinja import render  # lazy: jinja2 is slow to import
 
-        return str(render(configured, {}, self._environment))
+        variables = {**self.file_vars, **self._given_vars}
+
+        def plainly(text: str) -> object:
+            return render(text, variables, self._environment)
+
+        names: dict[str, object] = {}
+        if "target" in source:
+            names["target"] = target_of(self._chosen, self.configuration.get("profile"), self._environment, plainly)
+        return render(source, variables, self._environment, names)
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_regular(path, _MAX_BYTES, links=True).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _reads_vars_file(dbt_version: str) -> bool:
+    """Whether a dbt looks for vars in vars.yml: from 1.12 on, and dbt 2.x."""
+    found = re.match(r"(\d+)\.(\d+)", dbt_version)
+    return found is not None and (int(found[1]), int(found[2])) >= (1, 12)
 
 
 class _LazyVars(Mapping[str, Any]):
     """The `vars:` of a project, loaded at the first use."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, reads_file: bool) -> None:
         self._project = project
+        self._reads_file = reads_file
 
     @cached_property
     def _vars(self) -> dict[str, Any]:
         found = self._project.configuration.get("vars")
-        return found if isinstance(found, dict) else {}
+        # dbt allows only one of the two places.
+        return {**(found if isinstance(found, dict) else {}), **(self._project.file_vars if self._reads_file else {})}
 
     def __getitem__(self, key: str) -> Any:
         return self._vars[key]
@@ -102,27 +156,6 @@ class _LazyVars(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._vars)
-
-
-def load_yaml(text: str, where: str) -> dict[str, Any]:
-    """The mapping that a YAML text holds. Raises UsageError when it is no YAML or no mapping."""
-    import yaml  # lazy: slow to import, seldom needed
-
-    try:
-        loaded = yaml.safe_load(text)
-    except Exception as error:  # noqa: BLE001 (a tag with a wrong value raises whatever its Python type raises)
-        raise UsageError(f"is not readable as YAML ({' '.join(str(error).split())})", where=where) from None
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise UsageError("is not a YAML mapping", where=where, hint="Write it as '{name: value}'")
-    return loaded
-
-
-def load_vars(text: str) -> dict[str, Any]:
-    """What `--vars` says. A date is a text, as dbt records it. Raises UsageError."""
-    loaded = load_yaml(text, "--vars")
-    return {name: str(value) if isinstance(value, date) else value for name, value in loaded.items()}
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +17,8 @@ from dbt_anymetrics.commands.prepare import inputs_of, plan_with_ledger, project
 from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
-from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS, spelled
+from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS, is_refreshable, spelled
+from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.progress import Progress
@@ -87,19 +89,50 @@ def _fire_with_data(text: str, result: Result, level: Any) -> bool:
     return True
 
 
-def answer(requests: list[str], invocation_id: str) -> bool:
-    """Do what each request asks for, and return whether dbt's command is to fail for it."""
+def answer(requests: list[str], invocation_id: str, written: str | None) -> bool:
+    """Do what each request asks for, and return whether dbt's command is to fail for it.
+
+    `written` is where dbt says that it wrote its run results, which dbt 1.10 and later do.
+    """
     flags = get_flags()
     reporter = TextReporter(DbtOutput())
-    outcomes = [_answer(request, invocation_id, flags, reporter) for request in requests]
+    target = Path(written).parent if written else _target(flags)
+    outcomes = [_answer(request, invocation_id, flags, target, reporter) for request in requests]
     return any(outcomes)
 
 
-def _answer(text: str, invocation_id: str, flags: Any, reporter: TextReporter) -> bool:
+def tell_skipped(invocation_id: str, written: str | None) -> None:
+    """Say what dbt did not: that it built tables, and that our hook was not called, because one before it failed."""
+    flags = get_flags()
+    target = Path(written).parent if written else _target(flags)
+    project = Project(_text(flags.PROJECT_DIR), _text(target and target.resolve()))
+    results = read_run_results(project.target / RUN_RESULTS)
+    built = any(each.status == "success" and is_refreshable(each.unique_id) for each in results.results)
+    if project.has_hook and built and results.metadata.invocation_id == invocation_id:
+        TextReporter(DbtOutput()).error(
+            "AnyMetrics was not refreshed: dbt skipped anymetrics.refresh(), because an on-run-end hook before it "
+            "failed. Run 'dbt-anymetrics refresh', and put anymetrics.refresh() first in on-run-end"
+        )
+
+
+def _target(flags: Any) -> Path | None:
+    """The target folder that dbt worked out, for one dbt run a process; None where dbt does not say."""
+    with suppress(Exception):
+        from dbt.adapters.factory import FACTORY  # lazy: only for dbt-core before 1.10
+
+        folders = {
+            Path(adapter.config.project_root, adapter.config.target_path) for adapter in FACTORY.adapters.values()
+        }
+        if len(folders) == 1:
+            return folders.pop()
+    return Path(flags.PROJECT_DIR or ".", flags.TARGET_PATH) if flags.TARGET_PATH else None
+
+
+def _answer(text: str, invocation_id: str, flags: Any, target: Path | None, reporter: TextReporter) -> bool:
     request = Request(on_error="warn")
     try:
         request = _request(text)
-        options = _options(request, flags)
+        options = _options(request, flags, target)
         if flags.WHICH not in BUILDING_COMMANDS and not _lets_go(options, invocation_id, flags):
             reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
             return False
@@ -125,12 +158,12 @@ def _request(text: str) -> Request:
     return request
 
 
-def _options(request: Request, flags: Any) -> Options:
+def _options(request: Request, flags: Any, target: Path | None) -> Options:
     return from_environment(
         _around(),
         command="hook",
         project_dir=_text(flags.PROJECT_DIR),
-        target_path=_text(flags.TARGET_PATH),
+        target_path=_text(target and target.resolve()),
         hook_run_date=request.run_date,
         hook_partition=request.partition,
         models=request.models or (),

@@ -17,8 +17,11 @@ from dbt_anymetrics import __version__
 PLUGIN_VARIABLE = "DBT_ANYMETRICS_PLUGIN"
 """How the macro sees that this listener is there: as an environment variable of dbt's context."""
 
-REQUEST = "[anymetrics] refresh after this run: "
-"""What the macro's line begins with; JSON follows."""
+SAYS = "[anymetrics] "
+"""What every line of the macro begins with."""
+
+REQUEST = f"{SAYS}refresh after this run: "
+"""What the macro's request begins with; JSON follows."""
 
 
 class AnyMetricsPlugin(dbtPlugin):  # type: ignore[misc]
@@ -38,6 +41,9 @@ class Listener:
 
     def __init__(self) -> None:
         self._requests: list[str] = []
+        self._written: dict[str, str] = {}
+        self._called: set[str] = set()
+        self._failed: set[str] = set()
 
     def __call__(self, event: Any) -> None:
         """Note the macro's requests; at the end of the command, do what they ask for.
@@ -45,26 +51,52 @@ class Listener:
         Raises SystemExit(1), which dbt lets through, when a refresh failed and the hook says `on_error='fail'`.
         """
         name = event.info.name
-        if name == "JinjaLogDebug" and event.data.msg.startswith(REQUEST):
-            self._requests.append(event.data.msg.removeprefix(REQUEST))
+        if name in ("JinjaLogDebug", "JinjaLogInfo") and event.data.msg.startswith(SAYS):
+            self._called.add(event.info.invocation_id)
+            if event.data.msg.startswith(REQUEST):
+                self._requests.append(event.data.msg.removeprefix(REQUEST))
+        elif name == "RunResultError" and "on-run-end" in event.data.msg[:_NAMED_WITHIN]:
+            self._failed.add(event.info.invocation_id)
+        elif name == "ArtifactWritten" and event.data.artifact_path.endswith("run_results.json"):
+            self._written[event.info.invocation_id] = event.data.artifact_path
         elif name == "CommandCompleted":
-            os.environ.pop(PLUGIN_VARIABLE, None)
-            # Another invocation in another thread of this process ends by itself.
-            requests = [request for request in self._requests if event.info.invocation_id in request]
-            self._requests = [request for request in self._requests if request not in requests]
-            if requests and _is_fatal(requests, event.info.invocation_id) and event.data.success:
-                raise SystemExit(1)
+            self._end(event.info.invocation_id, succeeded=event.data.success)
+
+    def _end(self, invocation_id: str, *, succeeded: bool) -> None:
+        os.environ.pop(PLUGIN_VARIABLE, None)
+        # Another invocation in another thread of this process ends by itself.
+        requests = [request for request in self._requests if invocation_id in request]
+        self._requests = [request for request in self._requests if request not in requests]
+        written = self._written.pop(invocation_id, None)
+        if requests and _is_fatal(requests, invocation_id, written) and succeeded:
+            raise SystemExit(1)
+        if invocation_id in self._failed - self._called:
+            _tell_skipped(invocation_id, written)
+        self._failed.discard(invocation_id)
+        self._called.discard(invocation_id)
 
 
-def _is_fatal(requests: list[str], invocation_id: str) -> bool:
+_NAMED_WITHIN = 300
+"""Characters of an error within which dbt names the hook that failed."""
+
+
+def _is_fatal(requests: list[str], invocation_id: str, written: str | None) -> bool:
     try:
         from dbt_anymetrics.integrations.dbt_hook import answer  # lazy: only where the hook is used
 
-        return answer(requests, invocation_id)
+        return answer(requests, invocation_id, written)
     except BaseException as error:  # noqa: BLE001 (a mistake of ours, or Ctrl-C, is no failure of the dbt run)
         with suppress(Exception):
             print(f"[anymetrics] the refresh ended early: {type(error).__name__}. Run 'dbt-anymetrics refresh'")
         return any('"on_error": "fail"' in request for request in requests)
+
+
+def _tell_skipped(invocation_id: str, written: str | None) -> None:
+    """Say that dbt skipped our hook, where the project has it, after one before it had failed."""
+    with suppress(Exception):
+        from dbt_anymetrics.integrations.dbt_hook import tell_skipped  # lazy: only where a hook failed
+
+        tell_skipped(invocation_id, written)
 
 
 def _callbacks() -> list[Any]:

@@ -134,6 +134,11 @@ class Ledger:
                 done = self._confirmed(*table)
                 yield from (_of_node(item.unique_id, done.get(str(item.partition))) or item for item in group)
 
+    def knows_run_since(self, moment: datetime, other_than: str | None) -> bool:
+        """Whether a command has worked since then for another dbt run than this one."""
+        sql = "SELECT 1 FROM command WHERE service = ? AND started_at > ? AND invocation_id NOT IN ('', ?) LIMIT 1"
+        return bool(self._rows(sql, self._service, moment.isoformat(), other_than or ""))
+
     def confirmed(self, refresh: Refresh) -> Result | None:
         """The refresh as skipped, when it was already refreshed for its dbt run."""
         day = refresh.partition.isoformat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -165,8 +166,8 @@ class Client:
         # each call, and would also send a .netrc password to the host.
         session.trust_env = False
         session.proxies.update(get_environ_proxies(connection.url))
-        bundle = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
-        session.verify = connection.ca_bundle or bundle or True
+        bundle = connection.ca_bundle or environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
+        session.verify = bundle or True
         session.headers.update(
             {
                 "User-Agent": f"dbt-anymetrics/{__version__}",
@@ -176,7 +177,7 @@ class Client:
                 "auth-value": connection.auth_value.reveal(),
             }
         )
-        adapter = TimedAdapter()
+        adapter = TimedAdapter(None if bundle or connection.url.startswith("http:") else _system_trust())
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session, adapter
@@ -205,6 +206,13 @@ class Client:
         message = f"the connection to {self._connection.url} fails: {_root(error)}"
         retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
         return Answer(message=message, retriable=retriable, is_unknown=not isinstance(inner, (gaierror, *_UNSENT)))
+
+
+def _system_trust() -> ssl.SSLContext:
+    """TLS with the authorities that the system trusts, such as a company's own; requests adds its own list to them."""
+    import truststore  # lazy: not every command sends, and not every address is https
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _read(response: requests.Response) -> bytes:

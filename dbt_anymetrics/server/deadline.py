@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 import time
 import weakref
@@ -67,7 +68,8 @@ class TimedAdapter(HTTPAdapter):
     `is_reused` tells that a call is on a connection of an earlier one, and `expired` that its time was up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
+        self._trust = trust
         self._sockets: list[socket.socket] = []
         self.expired = False
         self.is_reused = False
@@ -100,12 +102,12 @@ class TimedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool, its connections watched."""
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._trust)
         self._watch(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Make the pool of a proxy, its connections watched."""
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager = super().proxy_manager_for(*args, **kwargs, ssl_context=self._trust)
         self._watch(manager)
         return manager
 

@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -41,6 +42,13 @@ SOON = 20
 """Seconds that a call with a time limit of half a second never takes, however busy the machine."""
 
 SECRET = {"ANYMETRICS_AUTH_VALUE": "s3cret-value"}
+
+
+@pytest.fixture(autouse=True)
+def no_store_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests find what they say themselves, not what the machine that they run on trusts."""
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 def calling(url: str, timeout: float = 5.0, ca_bundle: str | None = None) -> Client:
@@ -455,6 +463,26 @@ def secure(context: ssl.SSLContext) -> Iterator[RawServer]:
 
 def test_a_certificate_of_an_authority_in_the_bundle_is_trusted(secure: RawServer, authority: Authority) -> None:
     assert called(secure.url, ca_bundle=str(authority.bundle)).ok
+
+
+def test_an_authority_in_the_store_of_the_system_is_trusted(
+    secure: RawServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not called(secure.url).ok
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))  # how OpenSSL is told of another store
+    assert called(secure.url).ok
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_that_is_named_wins_over_the_store_of_the_system(
+    secure: RawServer, authority: Authority, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    others = certifi.where()
+    assert not called(secure.url, ca_bundle=others).ok
+    settings = connection(url=secure.url, tenant_id="tn", auth_type="UID", environment=SECRET)
+    with closing(Client(settings, {variable: others})) as client:
+        assert not client.trigger("t", DAY).ok
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.dbt_run.project import Project, load_yaml
+from dbt_anymetrics.dbt_run.project import Project
+from dbt_anymetrics.dbt_run.yaml_text import load_yaml
 from dbt_anymetrics.errors import UsageError
 
 
