@@ -333,10 +333,9 @@ def _frozen(inputs: Inputs, options: Options, orders: Orders) -> Iterator[str]:
 
 
 def _unseen(inputs: Inputs, options: Options, ledger: Ledger) -> Iterator[str]:
-    """Say after `dbt retry` that it has overwritten the results of the dbt command before it, unless these were seen."""
+    """Say after `dbt retry` that it overwrote the results of the dbt command before it, unless these were seen."""
     newest = inputs.runs[-1]
-    is_retry = (newest.results.args.which or newest.results.args.command) == "retry"
-    if not is_retry or len(inputs.runs) > 1 or options.command not in ("refresh", "plan", "python"):
+    if not newest.is_retry or len(inputs.runs) > 1 or options.command not in ("refresh", "plan", "python"):
         return
     if not ledger.knows_run_since(newest.started_at - _SAME_WORK, newest.invocation_id):
         yield (

@@ -161,6 +161,7 @@ class Args(Struct, gc=False):
 
     which: str | None = None
     command: str | None = None
+    invocation_command: Any = None
     vars: Any = None
     full_refresh: Any = None
     empty: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -87,6 +88,14 @@ class Run:
         if args.sample:
             return "dbt ran with --sample, which builds tables with a part of their rows"
         return None
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether `dbt retry` wrote these results, as far as dbt says so: `which` is that of the command before it.
+
+        dbt 1.6 and later record what was typed; dbt 2.x does not.
+        """
+        return bool(re.search(r"\sretry(\s|$)", str(self.results.args.invocation_command or "")))
 
     @property
     def tested(self) -> bool:

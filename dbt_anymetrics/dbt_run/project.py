@@ -104,7 +104,7 @@ class Project:
             raise UsageError(
                 f"cannot be worked out: {error}",
                 where=f"target-path: of {PROJECT_FILE}",
-                hint="Name the folder with --target-path, or give the --vars, --target and --profile that dbt was given",
+                hint="Name the folder with --target-path, or give the --vars, --target and --profile that dbt got",
             ) from None
 
     def _rendered(self, source: str) -> object:
