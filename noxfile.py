@@ -47,7 +47,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 TEST_TOOLS = nox.project.dependency_groups(PYPROJECT, "test")
 
 END_TO_END = "tests/dbt/test_end_to_end.py"
-INSIDE_AND_AROUND = ("tests/dbt/test_hook.py", "tests/dbt/test_around.py")
+INSIDE_AND_AROUND = ("tests/dbt/test_hook.py", "tests/dbt/test_around.py", "tests/dbt/test_neighbours.py")
 
 WITHOUT_DBT = ("-m", "not slow and not dbt")
 """The tests that run no real dbt."""

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.dbt_run.yaml_text import load_yaml
 from dbt_anymetrics.errors import UsageError
@@ -129,3 +131,67 @@ def test_anything_but_a_mapping_is_refused_and_its_place_said(text: str, said: s
     with pytest.raises(UsageError, match=f"^--vars: {said}") as refusal:
         load_yaml(text, "--vars")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("1.11.16", "project"), ("1.12.0", "file"), ("1.13.0b1", "file"), ("2.0.0rc196", "file"), ("", "project")],
+)
+def test_the_vars_are_found_where_this_dbt_looks_for_them(version: str, expected: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, "vars: {ds: project}")
+    (folder / "vars.yml").write_text("vars: {ds: file}\n")
+    assert Project(str(folder), None, {}).vars(version)["ds"] == expected
+
+
+PROFILES = """
+shop:
+  target: "{{ env_var('WHERE', 'dev') }}"
+  outputs:
+    dev: {type: duckdb, schema: main, password: s3cret}
+    prod: {type: "{{ 'duckdb' }}", schema: "{{ env_var('SCHEMA') }}"}
+other: {outputs: {default: {type: spark}}}
+"""
+
+TARGETS: dict[str, tuple[str, Chosen, dict[str, str], str]] = {
+    "as configured": ("{{ target.name }}", Chosen(), {}, "dev"),
+    "by an option": ("{{ target.name }}", Chosen(target="prod"), {"SCHEMA": "s"}, "prod"),
+    "by a variable": ("{{ target.name }}", Chosen(), {"DBT_TARGET": "prod", "SCHEMA": "s"}, "prod"),
+    "by the new variable": ("{{ target.name }}", Chosen(), {"DBT_ENGINE_TARGET": "dev", "DBT_TARGET": "x"}, "dev"),
+    "by a template": ("{{ target.name }}", Chosen(), {"WHERE": "prod", "SCHEMA": "s"}, "prod"),
+    "its schema": ("{{ target.schema }}", Chosen(target="prod"), {"SCHEMA": "s"}, "s"),
+    "its profile": ("{{ target.profile_name }}", Chosen(profile="other"), {}, "other"),
+    "of another profile": ("{{ target.type }}-{{ target.name }}", Chosen(profile="other"), {}, "spark-default"),
+    "by the variable of a profile": ("{{ target.type }}", Chosen(), {"DBT_PROFILE": "other"}, "spark"),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_target_in_a_target_path_is_the_one_of_dbt(name: str, tmp_path: Path) -> None:
+    template, chosen, environment, expected = TARGETS[name]
+    folder = write(tmp_path, f'profile: shop\ntarget-path: "{template}"')
+    (tmp_path / "profiles.yml").write_text(PROFILES)
+    chosen = replace(chosen, profiles_dir=str(tmp_path))
+    assert Project(str(folder), None, environment, chosen=chosen).target == folder / expected
+
+
+UNKNOWN: dict[str, tuple[str, Chosen, str]] = {
+    "no such target": ("{{ target.name }}", Chosen(target="test"), "there is no target test"),
+    "no such profile": ("{{ target.name }}", Chosen(profile="none"), "there is no profile none"),
+    "a password": ("{{ target.password }}", Chosen(), "no attribute 'password'"),
+    "no profiles.yml": ("{{ target.name }}", Chosen(profiles_dir="/nowhere"), "cannot be read"),
+    "a variable": ("{{ env_var('OUT') }}", Chosen(), "OUT is not set"),
+    "no name of dbt's": ("{{ nosuch }}", Chosen(), "'nosuch' is undefined"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_target_path_that_cannot_be_worked_out_is_an_error_and_no_other_folder(name: str, tmp_path: Path) -> None:
+    template, chosen, said = UNKNOWN[name]
+    folder = write(tmp_path, f'profile: shop\ntarget-path: "{template}"')
+    (tmp_path / "profiles.yml").write_text(PROFILES)
+    chosen = chosen if chosen.profiles_dir else replace(chosen, profiles_dir=str(tmp_path))
+    with pytest.raises(UsageError) as refusal:
+        _ = Project(str(folder), None, {}, chosen=chosen).target
+    assert said in str(refusal.value)
+    assert "--target-path" in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)

@@ -49,6 +49,14 @@ def test_a_node_with_results_that_do_not_agree_is_an_error() -> None:
     assert [entry.status for entry in planned(nodes[0], runs=(same,))] == [Status.PLANNED]
 
 
+def test_a_batch_that_ends_before_it_starts_holds_no_day() -> None:
+    backwards = {"successful": [["2099-01-01T00:00:00Z", "2024-07-17T00:00:00Z"]], "failed": []}
+    built = run(result_json("orders", batch_results=backwards))
+    (entry,) = planned(node_json("orders", {"anymetrics.datasource": "sr"}), runs=(built,))
+    assert entry.status is Status.SKIPPED
+    assert entry.message == "its batches hold no day. Does its 'begin' lie in the future?"
+
+
 def test_a_test_with_results_that_do_not_agree_has_failed() -> None:
     test = data_test_json("not_null", attached_to="orders")
     built = run(
