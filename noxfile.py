@@ -187,13 +187,13 @@ def fit_for_this_system() -> list[str]:
 @nox.session
 @each_dbt(*DBT)
 def beside(session: nox.Session, version: str) -> None:
-    """Installing this package beside dbt adds msgspec and itself, and changes nothing."""
+    """Installing this package beside dbt adds msgspec, truststore and itself, and changes nothing."""
     install_dbt(session, version)
     before, complaints = frozen(session), checked(session)
     install(session, ".")
     added, removed = frozen(session) - before, before - frozen(session)
     names = {line.partition("==")[0].partition(" @ ")[0] for line in added}
-    if removed or not names <= {"dbt-anymetrics", "msgspec"}:
+    if removed or not names <= {"dbt-anymetrics", "msgspec", "truststore"}:
         session.error(f"the environment of dbt {version} changed: added {sorted(added)}, removed {sorted(removed)}")
     if checked(session) != complaints:
         session.error("uv pip check finds what it did not find before")
