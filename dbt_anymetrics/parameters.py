@@ -56,18 +56,17 @@ class _Days(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 
 class _Selection(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A name or glob of nodes; what only dbt can select is refused, since it would match nothing."""
+    """Nodes in dbt's words; what only dbt can select is refused, since it would match nothing."""
 
-    name = "glob"
+    name = "selection"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if any(mark in value for mark in "+@:,"):
-            self.fail(
-                f"{value!r} is not a name or glob. Graph operators and methods are dbt's: select the nodes in dbt, "
-                "and refresh what it built.",
-                param,
-                ctx,
-            )
+        from dbt_anymetrics.planning.selection import parse  # lazy: --help does not need it
+
+        try:
+            parse([value])
+        except AnyMetricsError as error:
+            self.fail(f"{error.what}. {error.hint}", param, ctx)
         return value
 
 
@@ -191,8 +190,8 @@ _DBTS_PLAN = (
         "models",
         multiple=True,
         type=_Selection(),
-        metavar="GLOB",
-        help="Only nodes whose name matches this glob; can be given several times.",
+        metavar="NODES",
+        help="Only these nodes, in dbt's words: names, globs, tag:, path:, config.meta...; can be given several times.",
     ),
 )
 

@@ -19,6 +19,7 @@ from dbt_anymetrics.dbt_run.frozen import frozen
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
+from dbt_anymetrics.dbt_run.selectable import by_name, read_selectable
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Document, read_earlier
 from dbt_anymetrics.ledger.database import DamagedError, Database, is_server, shown_address
@@ -41,6 +42,7 @@ from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.holding import released
 from dbt_anymetrics.planning.plan import NOT_SELECTED, Held, plan
 from dbt_anymetrics.planning.run_date import RunDate, run_date
+from dbt_anymetrics.planning.selection import parse, selected
 from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
 from dbt_anymetrics.text import plain
 
@@ -120,17 +122,27 @@ def inputs_of(options: Options) -> Inputs:
     return read_inputs(project_of(options), options.manifest, options.run_results, options.seen_args)
 
 
-def orders_of(options: Options) -> Orders:
-    """What the user asks for beside the settings in meta."""
+def orders_of(options: Options, inputs: Inputs) -> Orders:
+    """What the user asks for beside the settings in meta. Raises UsageError."""
     return Orders(
         datasource=options.datasource,
         partition=options.hook_partition if options.partition is None else options.partition,
         run_date=options.run_date,
         hook_run_date=options.hook_run_date,
         timezone=options.timezone,
-        models=tuple(options.models),
+        selected=_selected(options, inputs),
         vars=options.vars,
     )
+
+
+def _selected(options: Options, inputs: Inputs) -> frozenset[str] | None:
+    if not options.models:
+        return None
+    selection = parse(options.models)
+    is_plain = all(criterion.is_plain for criteria in selection for criterion in criteria)
+    if is_plain and (found := selected(selection, by_name(inputs.manifest))):
+        return found
+    return selected(selection, read_selectable(inputs.manifest_path))
 
 
 def address_of(options: Options) -> str | None:
@@ -258,7 +270,7 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
     ledger, is_unclear = Ledger.find(database, address_of(options), tenant_of(options))
     newest = inputs.runs[-1]
     options = as_hooked(options, ledger, newest.invocation_id)
-    orders = orders_of(options)
+    orders = orders_of(options, inputs)
     made = plan(
         inputs.manifest, inputs.runs, orders, project_of(options).vars(newest.results.metadata.dbt_version), os.environ
     )

@@ -221,6 +221,22 @@ def read_run_results(path: Path) -> RunResults:
     return _read(path, RunResults, "run-results")
 
 
+AnyT = TypeVar("AnyT")
+
+
+def read_as(path: Path, kind: type[AnyT]) -> AnyT:
+    """Another part of an artifact that is known to be one. Raises ArtifactError."""
+    try:
+        data = _read_bytes(path)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            mend(data)
+            return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
+
+
 class _Header(Struct, gc=False):
     """What every dbt artifact has, whichever it is."""
 

@@ -22,6 +22,7 @@ class Inputs(Struct, frozen=True):
     manifest: Manifest
     runs: list[Run]
     folder: Path
+    manifest_path: Path
     warnings: list[str]
 
 
@@ -39,13 +40,14 @@ def read_inputs(
     paths = list(run_results) or [project.target / RUN_RESULTS]
     # The manifest comes last: it is by far the largest, and what reading the others takes is free again by then.
     results = [read_run_results(path) for path in paths]
-    known = read_manifest(manifest or paths[0].parent / MANIFEST)
+    manifest_path = manifest or paths[0].parent / MANIFEST
+    known = read_manifest(manifest_path)
     runs = [Run(result, known) for result in results]
     for run in runs:
         _supplement(run.results.args, seen_args or Args())
     warnings = [warning for path, run in zip(paths, runs, strict=True) if (warning := _check(known, run, path))]
     runs.sort(key=lambda run: as_utc(run.results.metadata.generated_at))
-    return Inputs(known, runs, paths[0].parent, warnings)
+    return Inputs(known, runs, paths[0].parent, manifest_path, warnings)
 
 
 def _supplement(args: Args, seen: Args) -> None:

@@ -20,14 +20,14 @@ from dbt_anymetrics.text import shown
 
 
 class Orders(Struct, frozen=True, kw_only=True):
-    """What the user asks for beside the settings in meta."""
+    """What the user asks for beside the settings in meta; `selected` are the unique_ids of `--select`, None for all."""
 
     datasource: str | None = None
     partition: str | list[str] | None = None
     run_date: str | None = None
     hook_run_date: str | None = None
     timezone: str = "UTC"
-    models: tuple[str, ...] = ()
+    selected: frozenset[str] | None = None
     vars: Mapping[str, Any] = MappingProxyType({})
 
 

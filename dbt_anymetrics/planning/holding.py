@@ -25,7 +25,7 @@ def released(held: Iterable[Held], manifest: Manifest, runs: Sequence[Run], orde
     for each in held:
         unique_id = each.refreshes.unique_id
         node = manifest.nodes.get(unique_id)
-        if node and is_selected(orders.models, unique_id, node):
+        if node and is_selected(orders, unique_id):
             settings = _settings(node)
             if settings and _means(each.refreshes.table_name, manifest, node, settings, orders):
                 free = all(test in passed or test not in manifest.nodes for test in each.tests)

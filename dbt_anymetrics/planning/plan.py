@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from fnmatch import fnmatchcase
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -146,7 +145,7 @@ class _Planner:
 
     def _untouched(self, unique_id: str, node: Node) -> str | None:
         """Why neither the run nor this command has anything to do with a node, or None when both have."""
-        if not is_selected(self._orders.models, unique_id, node):
+        if not is_selected(self._orders, unique_id):
             return NOT_SELECTED
         if node.materialized == "ephemeral":
             return "an ephemeral model has no table"
@@ -169,10 +168,9 @@ class _Planner:
         return [[Result(unique_id=unique_id, status=status, message=message, invocation_id=self._newest)]]
 
 
-def is_selected(globs: Sequence[str], unique_id: str, node: Node) -> bool:
-    """Whether one of the globs of --select matches a node's name, or there are none."""
-    names = (node.name, f"{node.name}.v{node.version}", unique_id)
-    return not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)
+def is_selected(orders: Orders, unique_id: str) -> bool:
+    """Whether `--select` means a node, or there is none."""
+    return orders.selected is None or unique_id in orders.selected
 
 
 def _chosen(reasons: Sequence[str | None]) -> str | None:

@@ -241,12 +241,50 @@ def test_a_second_command_says_which_one_refreshed_it_before(recorded: Shop) -> 
     )
 
 
-@pytest.mark.parametrize("selection", ["+orders", "tag:nightly", "a,b", "@orders"])
+@pytest.mark.parametrize("selection", ["+orders", "2+orders", "orders+1", "@orders", "a,tag:b+"])
 def test_what_only_dbt_can_select_is_refused(selection: str, recorded: Shop, sandbox: Sandbox) -> None:
     done = recorded.cli("refresh", "--select", selection)
     assert done.returncode == 2
-    assert "is not a name or glob" in done.stderr
+    assert "has a graph operator. Which nodes depend on which is for dbt to say" in done.stderr
     assert sandbox.received == []
+
+
+@pytest.mark.parametrize("selection", ["state:modified", "source:raw", "tag:", "config:x", "config.:x", "exposure:e"])
+def test_a_selection_that_is_not_known_is_refused_and_says_which_are(selection: str, recorded: Shop) -> None:
+    done = recorded.cli("plan", "--select", selection)
+    assert done.returncode == 2
+    assert "is not a selection that is known here" in done.stderr
+    assert "fqn, tag, path, file, package, resource_type" in done.stderr
+
+
+SELECTIONS = {
+    "dim_customers": {"model.shop.dim_customers"},
+    "dim_* fct_orders": {
+        "model.shop.dim_customers",
+        *(f"model.shop.dim_products.v{n}" for n in (1, 2)),
+        "model.shop.fct_orders",
+    },
+    "dim_products.v2": {"model.shop.dim_products.v2"},
+    "resource_type:snapshot": {"snapshot.shop.customers_snapshot"},
+    "path:models/marts/dim_customers.sql": {"model.shop.dim_customers"},
+    "path:models/marts,dim_c*": {"model.shop.dim_customers"},
+    "models/marts/dim_customers.sql": {"model.shop.dim_customers"},
+    "dim_customers.sql": {"model.shop.dim_customers"},
+    "fqn:shop.marts.dim_customers": {"model.shop.dim_customers"},
+    "marts.dim_customers": {"model.shop.dim_customers"},
+    "package:shop,dim_customers": {"model.shop.dim_customers"},
+    "config.materialized:snapshot": {"snapshot.shop.customers_snapshot"},
+    "config.meta.anymetrics.partition:run_date-7..run_date-1": {"model.shop.weekly_revenue"},
+    "package:other": set(),
+}
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_nodes_are_selected_in_dbts_words(selection: str, recorded: Shop) -> None:
+    done = recorded.cli("plan", "--select", selection, "--output", "json")
+    found = {each["unique_id"] for each in json.loads(done.stdout)["results"] if each["status"] == "planned"}
+    assert found == SELECTIONS[selection]
+    assert ("no configured node matches" in done.stderr) is (not found)
 
 
 # Bad input: exit 2, one clear line, nothing sent

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from dbt_anymetrics.dbt_run.selectable import by_name
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.planning.plan import plan
+from dbt_anymetrics.planning.selection import parse, selected
 from dbt_anymetrics.result import Result, Status
 from tests.builders import (
     Json,
@@ -233,14 +235,15 @@ def test_globs_select_nodes_by_name_version_or_id(globs: list[str], expected: in
     for v in (1, 2):
         versioned = node_json("dim_products", {"anymetrics.enabled": True}, version=v, alias=f"dim_products_v{v}")
         nodes.append({**versioned, "unique_id": f"model.shop.dim_products.v{v}"})
-    results = planned(*nodes, models=tuple(globs))
+    chosen = selected(parse(globs), by_name(manifest(*nodes))) if globs else None
+    results = planned(*nodes, selected=chosen)
     assert len(refreshes(results)) == expected
     unselected = [result for result in results if result.message == "not selected by --select"]
     assert len(unselected) == len(nodes) - expected
 
 
 def test_a_wrong_setting_of_an_unselected_node_fails_nothing() -> None:
-    result = only(planned(node_json(meta={"anymetrics.tabel": "x"}), models=("other",)))
+    result = only(planned(node_json(meta={"anymetrics.tabel": "x"}), selected=frozenset()))
     assert result.status is Status.UNTOUCHED
 
 

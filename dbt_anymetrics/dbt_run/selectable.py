@@ -1,0 +1,45 @@
+"""What `--select` may ask of a node: more of the manifest than a plan needs, read only where it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, read_as
+
+
+class Selectable(Struct, kw_only=True):
+    """A node as it is selected."""
+
+    name: str
+    resource_type: str
+    package_name: str = ""
+    original_file_path: str = ""
+    fqn: list[str] = []
+    version: Any = None
+    tags: list[str] = []
+    config: dict[str, Any] = {}
+
+
+class _Manifest(Struct):
+    nodes: dict[str, msgspec.Raw]
+
+
+def read_selectable(path: Path) -> dict[str, Selectable]:
+    """Every model, seed and snapshot of a manifest. Raises ArtifactError."""
+    nodes = read_as(path, _Manifest).nodes
+    wanted = {unique_id: node for unique_id, node in nodes.items() if unique_id.partition(".")[0] in REFRESHABLE}
+    return {unique_id: msgspec.json.decode(node, type=Selectable) for unique_id, node in wanted.items()}
+
+
+def by_name(manifest: Manifest) -> dict[str, Selectable]:
+    """The same of a manifest that is read already, with no more than the names."""
+    return {
+        unique_id: Selectable(
+            name=node.name, resource_type=node.resource_type, package_name=node.package_name, version=node.version
+        )
+        for unique_id, node in manifest.nodes.items()
+    }
