@@ -29,7 +29,7 @@ from dbt_anymetrics.text import one_line
 
 
 class _Commands(click.Group):
-    """A group whose commands end with one clear line when something is wrong, and never with a traceback of it."""
+    """A group whose commands end with one clear line when something is wrong, not with a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -101,7 +101,7 @@ def plan(**given: Any) -> None:
     from dbt_anymetrics.commands.plan import show_plan
     from dbt_anymetrics.commands.prepare import reporter_for
 
-    asked = _options(given)
+    asked = _options({**given, "command": "plan"})
     _exit(show_plan(asked, reporter_for(asked)))
 
 

@@ -54,6 +54,11 @@ def grouped(results: Iterable[Result]) -> Iterator[Group]:
     yield from groups.values()
 
 
+def nodes_are(number: int) -> str:
+    """The beginning of a sentence about nodes that the run did not touch."""
+    return "1 configured node is" if number == 1 else f"{number:,} configured nodes are"
+
+
 def describe(result: Item) -> str:
     """The table and date of a result, or the node where it has none."""
     if result.table_name and result.partition:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from dbt_anymetrics.output.grouping import Group, describe, grouped
+from dbt_anymetrics.output.grouping import Group, describe, grouped, nodes_are
 from dbt_anymetrics.output.progress import Progress, is_long
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
 from dbt_anymetrics.result import Counts, Item, Result, Status
@@ -103,7 +103,7 @@ class TextReporter:
         if group.first[0].is_done_before:
             self._already = _way(group.first[0])
         elif group.status is Status.UNTOUCHED and not group.is_wrong:
-            self._output.result(f"{_nodes(group.number)} not refreshed: {reason}", "info")
+            self._output.result(f"{nodes_are(group.number)} not refreshed: {reason}", "info")
         elif group.is_large:
             self._output.result(f"{_label(group.status)} {group}: {reason}", _level(group.status))
         else:
@@ -137,10 +137,6 @@ def _way(result: Result) -> str:
 def _label(status: Status) -> str:
     label, colour = LABELS[status]
     return click.style(label, fg=colour)
-
-
-def _nodes(number: int) -> str:
-    return "1 configured node is" if number == 1 else f"{number:,} configured nodes are"
 
 
 def _level(status: Status) -> Level:
