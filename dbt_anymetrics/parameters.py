@@ -32,7 +32,7 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
-        from dbt_anymetrics.dbt_run.yaml_text import load_vars
+        from dbt_anymetrics.dbt_run.yaml_text import load_vars  # lazy: --help does not need it
 
         try:
             return load_vars(value)
