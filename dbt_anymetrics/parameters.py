@@ -131,7 +131,7 @@ KEEP = (
         default=KEEP_DAYS,
         show_default=True,
         metavar="DAYS",
-        help="How long the ledger keeps what was refreshed. What is pending is kept without end.",
+        help="How long the ledger keeps what was refreshed, and the commands. What is pending is always kept.",
     ),
 )
 

@@ -191,6 +191,19 @@ def test_without_commands_there_is_no_heading_for_them(bare: Shop) -> None:
     assert done.stdout.splitlines()[1:] == ["Nothing is pending.", "", "No command is known."]
 
 
+def test_keeping_nothing_forgets_the_command_and_what_it_refreshed(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    for _ in range(2):
+        assert bare.cli("refresh", "--run-date", DAY, "--keep-days", "0").returncode == 0
+        assert "No command is known." in bare.cli("status").stdout
+    assert sent(sandbox) == [(TABLE, DAY)] * 2
+
+
+def test_a_plan_says_that_it_is_one(bare: Shop) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    assert json.loads(bare.cli("plan", "--output", "json").stdout)["args"]["command"] == "plan"
+
+
 def test_what_is_held_back_of_one_table_is_told_in_the_singular(bare: Shop) -> None:
     ran(bare, *HELD, invocation="first")
     bare.cli("refresh", "--run-date", DAY)
