@@ -30,7 +30,7 @@ _LETTERS = {
 }
 _NONE = "."
 _REFRESHED = "123456789+"
-_MENDED = "ABCDEFGHIJ"
+_RESOLVED = "ABCDEFGHIJ"
 """As the line before, for cells that were refreshed after a failure."""
 
 
@@ -96,8 +96,8 @@ class _Document:
         own = {id(attempt) for attempt in cause.attempts}
         others = [position for position, each in enumerate(self._others) if id(each) in own]
         _, age, outcome, *_ = self._attempt(cause.attempts[0])
-        places, count, is_mended = self._places[cause.id], len(cause.attempts), int(cause.is_mended)
-        return [cause.id, outcome, age, _text(cause.title), cause.where, count, is_mended, places, others]
+        places, count, is_resolved = self._places[cause.id], len(cause.attempts), int(cause.is_resolved)
+        return [cause.id, outcome, age, _text(cause.title), cause.where, count, is_resolved, places, others]
 
     def _places_of(self, cause: Cause) -> list[list[int]]:
         """The index of each table, and the ranges of its days."""
@@ -112,7 +112,7 @@ def _letter(cell: Cell) -> str:
     letter = _LETTERS.get(cell.status)
     if letter:
         return letter
-    return (_MENDED if cell.is_mended else _REFRESHED)[min(cell.times, len(_REFRESHED)) - 1]
+    return (_RESOLVED if cell.is_resolved else _REFRESHED)[min(cell.times, len(_REFRESHED)) - 1]
 
 
 def _ranges(indexes: Iterable[int], gaps: Container[int]) -> list[int]:

@@ -116,6 +116,6 @@ class Cell:
         return next((each for each in reversed(self.attempts) if each.outcome.status.is_failure), None)
 
     @property
-    def is_mended(self) -> bool:
+    def is_resolved(self) -> bool:
         """Whether it failed first and was refreshed later."""
         return self.last.outcome.status is Status.REFRESHED and self.last_failure is not None
