@@ -176,7 +176,7 @@ _PLAN = (
     click.option(
         "--partition",
         metavar="DATES",
-        help="Refresh these dates for every node, whatever its settings say: a date, a range or a list.",
+        help="Refresh these dates for every node, regardless of its settings: a date, a range or a list.",
     ),
     click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 )

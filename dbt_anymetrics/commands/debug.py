@@ -38,7 +38,7 @@ _SETTINGS = (
 
 
 _NEEDED = ("folder", "settings")
-"""Where these are wrong, there is nothing more to look at."""
+"""After an error in one of these, the rest of its section is not checked."""
 
 
 class _Check(Struct, frozen=True):
@@ -72,7 +72,7 @@ def debug(options: Options, context: click.Context) -> int:
 
 
 def _verdict(checks: list[_Check]) -> str:
-    """The last line: it is true whatever was found."""
+    """The last line, which sums up all checks."""
     errors, warnings = sum(check.exit_code > 0 for check in checks), sum(check.warns for check in checks)
     if errors:
         return f"{errors} problem{'s' * (errors > 1)} found: see ERROR above."
@@ -125,7 +125,7 @@ def _show(check: _Check) -> None:
 
 
 class _WarningError(AnyMetricsError):
-    """What may be as it is meant, or may be the reason that nothing happens."""
+    """Something that may be intended, or may be the reason why nothing is refreshed."""
 
 
 def _folder(options: Options) -> str:

@@ -59,7 +59,7 @@ NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, s
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a command is about to do, and what is odd about it.
+    """What a command is about to do, with warnings and notes about it.
 
     `items` are the entries of the plan, with what failed tests of earlier runs held back and no test holds back now.
     `held` are the refreshes that failed tests hold back. `run_date` says the date of the run and where it comes from.
@@ -124,7 +124,7 @@ def inputs_of(options: Options) -> Inputs:
 
 
 def orders_of(options: Options) -> Orders:
-    """What the user asks for beside the settings in meta."""
+    """What the user asks for in options, in addition to the settings in meta."""
     return Orders(
         datasource=options.datasource,
         partition=options.hook_partition if options.partition is None else options.partition,
@@ -208,7 +208,7 @@ def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Le
         ledger, candidates = Ledger.find(opened.database, address_of(options), tenant_of(options))
         if candidates:
             hint = f"Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to one of these: {_named(candidates)}"
-            raise UsageError("the ledger is of several AnyMetrics or tenants", where=opened.database.where, hint=hint)
+            raise UsageError("the ledger holds several AnyMetrics or tenants", where=opened.database.where, hint=hint)
         check_read(opened.loss or ledger.loss)
         yield ledger, opened
 
@@ -364,6 +364,6 @@ def _unseen(inputs: Inputs, options: Options, ledger: Ledger) -> Iterator[str]:
 def _unclear(candidates: Sequence[str]) -> Iterator[str]:
     if candidates:
         yield (
-            "the ledger is of several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
+            "the ledger holds several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
             f"is refreshed already. It knows {_named(candidates)}"
         )

@@ -1,7 +1,7 @@
 """The listener inside dbt 1.x: it waits for the request of the on-run-end macro, and acts when the command is over.
 
-dbt builds the class below at every command. Here is only what costs nothing: the standard library, and what dbt has
-loaded already. Nothing may go wrong in dbt's eyes: whatever is raised here, dbt would take for its own failure.
+dbt builds the class below at every command, so this module imports only the standard library and what dbt has loaded
+already. No exception may leave it, because dbt would report it as its own failure.
 """
 
 from __future__ import annotations

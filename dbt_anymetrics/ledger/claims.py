@@ -66,7 +66,7 @@ def unclaim(statements: Statements, pair: Pair, command: int) -> None:
     )
 
 
-def let_go(statements: Statements, command: int) -> None:
+def release(statements: Statements, command: int) -> None:
     """Give up every claim of a command."""
     statements.run("DELETE FROM claim WHERE command = ?", command)
 
@@ -94,7 +94,7 @@ def _end(statements: Statements, command: int) -> None:
             "WHERE service = ? AND table_name = ? AND partition = ? AND status = 'pending' AND held_by IS NULL",
             *(ENDED_EARLY, *each),
         )
-    let_go(statements, command)
+    release(statements, command)
     statements.run("UPDATE command SET ended_at = seen_at WHERE id = ?", command)
 
 

@@ -74,7 +74,7 @@ class Database(Protocol):
         """Whether it can be read and not written: a read-only disk, or permissions."""
 
     def write(self, work: Callable[[Statements], T]) -> T:
-        """Do the work in one transaction: all of it or nothing. It is done again when another writer was faster."""
+        """Do the work in one transaction: all of it or nothing. It is repeated when another writer was faster."""
 
     def rows(self, sql: str, *values: object) -> list[Row]:
         """What a query finds."""

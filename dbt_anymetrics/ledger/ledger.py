@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 
 import msgspec
@@ -260,7 +260,7 @@ def as_refresh(row: Row) -> Refresh:
 
 
 def as_result(row: Row) -> Result:
-    """What became of the refresh of such a row, from the columns of `OUTCOME` that follow."""
+    """The result of the refresh of such a row, from the columns of `OUTCOME` that follow."""
     status, message, http_status, code, trace_id, attempts, started, completed, perhaps_sent = row[4:13]
     return as_refresh(row).result(
         Status(status),

@@ -82,7 +82,7 @@ class PostgresDatabase:
     def _connect(self) -> psycopg.Connection[Any]:
         given = conninfo_to_dict(self._address)
         settings: dict[str, Any] = {name: value for name, value in _CONNECTING.items() if name not in given}
-        # Prepared statements do not live through a pooler such as PgBouncer.
+        # A pooler such as PgBouncer does not keep prepared statements.
         return psycopg.connect(self._address, autocommit=True, prepare_threshold=None, **settings)
 
     @property
@@ -96,7 +96,7 @@ class PostgresDatabase:
         return False
 
     def write(self, work: Callable[[Statements], T]) -> T:
-        """Do the work in one transaction: all of it or nothing. It is done again when another writer was faster."""
+        """Do the work in one transaction: all of it or nothing. It is repeated when another writer was faster."""
         with self._in_words(), self._lock:
             if self._connection.closed:
                 self._connection = self._connect()

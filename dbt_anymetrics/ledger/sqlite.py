@@ -41,15 +41,15 @@ _IN_WORDS = {
 }
 
 _BESIDE = ("attempt to write a readonly database", "unable to open database file")
-"""What SQLite says, already when it reads, where it can make no files beside the database: a read-only folder."""
+"""What SQLite says, even when it only reads, if it cannot create the files next to the database: a read-only folder."""
 
 
 def _connect(name: str, *, is_uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(name, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=is_uri)
 
 
-def _needs_a_file_beside(connection: sqlite3.Connection) -> bool:
-    """Whether reading fails because SQLite can make no files beside the database, although it can open it."""
+def _needs_files(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite can open the database but not read it, because it cannot create the files next to it."""
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     except sqlite3.OperationalError as error:
@@ -94,7 +94,7 @@ class SqliteDatabase:
         with self._in_words():
             self._connection = _connect(str(path or ""))
             try:
-                self._is_frozen = path is not None and _needs_a_file_beside(self._connection)
+                self._is_frozen = path is not None and _needs_files(self._connection)
             except BaseException:
                 self._connection.close()
                 raise
@@ -104,9 +104,9 @@ class SqliteDatabase:
         self._identity = self._found()
 
     def _connect_frozen(self, path: Path) -> sqlite3.Connection:
-        """Open a ledger where SQLite can make no files beside it: SQLite reads it as a file that nobody changes.
+        """Open a ledger in a folder where SQLite cannot create files, as a file that nobody changes.
 
-        Read in this way, the newest outcomes would be missing if they are still in the file beside it.
+        SQLite does not read the WAL file then, so a ledger with outcomes in that file is refused.
         """
         wal = Path(f"{path}-wal")
         if wal.exists() and wal.stat().st_size:

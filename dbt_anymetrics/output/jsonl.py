@@ -22,15 +22,15 @@ class JsonReporter:
         self._output = output
 
     def note(self, text: str) -> None:
-        """Tell something that is good to know."""
+        """Show something that is good to know."""
         self._output.log(_event("Note", "info", text), "info")
 
     def warning(self, text: str) -> None:
-        """Tell something odd; the work goes on."""
+        """Show a warning; the work goes on."""
         self._output.log(_event("Warning", "warn", text), "warn")
 
     def error(self, text: str) -> None:
-        """Tell what went wrong beside the refreshes."""
+        """Show an error that does not belong to a single refresh."""
         self._output.log(_event("Error", "error", text), "error")
 
     def begin(self, items: Iterable[Item], opening: Opening | None) -> None:

@@ -73,7 +73,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Give up streams whose reader is gone: Python would complain of them, and change the exit code, when it ends."""
+    """Give up streams whose reader is gone: for these, Python prints an error at its end and changes the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             _finish(stream)

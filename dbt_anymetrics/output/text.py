@@ -17,7 +17,7 @@ _WIDTH = 80
 """Columns of a line before its answer, as in dbt; fewer on a narrow terminal."""
 
 _LONG_WAIT = 5.0
-"""Seconds: a longer wait is told each time, a shorter one once for each reason."""
+"""Seconds. A longer wait is shown each time, a shorter one once for each reason."""
 
 LABELS = {
     Status.SUCCESS: ("OK", "green"),
@@ -43,15 +43,15 @@ class TextReporter:
         self._already = "already refreshed"
 
     def note(self, text: str) -> None:
-        """Tell something that is good to know."""
+        """Show something that is good to know."""
         self._output.log(one_line(text, 1000), "info")
 
     def warning(self, text: str) -> None:
-        """Tell something odd; the work goes on."""
+        """Show a warning; the work goes on."""
         self._output.log(f"{click.style('WARN', fg='yellow')} {one_line(text, 1000)}", "warn")
 
     def error(self, text: str) -> None:
-        """Tell what went wrong beside the refreshes."""
+        """Show an error that does not belong to a single refresh."""
         self._output.log(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}", "error")
 
     def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
@@ -144,6 +144,6 @@ def _level(status: Status) -> Level:
 
 
 def _answer(result: Result) -> str:
-    """What stands for the answer on a line: AnyMetrics' code, else the HTTP status."""
+    """How a line shows the answer: AnyMetrics' code, else the HTTP status."""
     answer = result.code if result.code and result.code != "200" else result.http_status
     return one_line(str(answer or "no answer"), 40)

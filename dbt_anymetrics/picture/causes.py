@@ -1,4 +1,4 @@
-"""Why tables and dates are not refreshed: equal problems told once, with all that they concern."""
+"""Why tables and dates are not refreshed: equal problems together, with all tables and dates that they concern."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Cause:
 
 
 def causes(cells: Iterable[Cell], unplaced: Iterable[Attempt]) -> list[Cause]:
-    """Group all that is not as it should be: what is open before what was resolved, failures before the rest.
+    """Group the problems by cause: open ones before resolved ones, and failures before the rest.
 
-    The causes of the newest day come first, and of one day those that concern most.
+    Then the causes of the newest day come first, and those of one day by the number of attempts.
     """
     groups: dict[Key, list[Attempt]] = {}
     for is_resolved, attempt in _problems(cells, unplaced):

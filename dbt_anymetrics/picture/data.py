@@ -1,7 +1,7 @@
 """The picture as compact JSON, which the scripts draw.
 
-A cell is one character, an attempt is five items of a flat list, and what many attempts share stands once in a list of
-outcomes. Attempts that would make the page too large are left out and counted.
+A cell is one character, an attempt is five items of a flat list, and what many attempts share is stored once, in a list
+of outcomes. Attempts that would make the page too large are left out and counted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RESOLVED = "ABCDEFGHIJ"
 
 
 def encode(picture: Picture, room: int = ROOM) -> str:
-    """Give the picture as JSON that can stand in a `<script>` of an HTML page."""
+    """Give the picture as JSON that is safe in a `<script>` of an HTML page."""
     text = json.dumps(_Document(picture, room).content(), ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -83,7 +83,7 @@ class _Document:
         return row.rstrip(_NONE)
 
     def _attempt(self, attempt: Attempt) -> list[Any]:
-        """Where it belongs, how long before the newest it was, what came of it, and how long it took."""
+        """Its date, how long before the newest attempt it was, its outcome, its trace id, and how long it took."""
         return [
             self._days[attempt.day] if attempt.table and attempt.day else -1,
             self._newest - _milliseconds(attempt.time) if attempt.time else -1,

@@ -181,7 +181,7 @@ def test_a_ledger_of_several_tenants_says_which_they_are(command: str, code: int
             assert shop.cli("refresh", "--run-date", DAY, **sandbox.environment).returncode == 0
         done = shop.cli(command)
     assert done.returncode == code
-    assert "the ledger is of several AnyMetrics or tenants" in done.stderr
+    assert "the ledger holds several AnyMetrics or tenants" in done.stderr
     for sandbox, tenant_id in ((first, "tn_a"), (second, "tn_b")):
         assert f"{sandbox.url}, tenant {tenant_id}" in done.stderr
 
