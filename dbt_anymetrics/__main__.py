@@ -13,8 +13,8 @@ def main() -> None:
     # A start makes many objects and no garbage: to look for some, and once more at the end, takes a tenth of `plan`.
     gc.set_threshold(_GARBAGE)
     atexit.register(gc.freeze)
-    from dbt_anymetrics.cli import main as run  # lazy: importing it is a part of the start
-    from dbt_anymetrics.output import terminal
+    from dbt_anymetrics.cli import main as run  # lazy: after gc is set, because importing it makes most of the objects
+    from dbt_anymetrics.output import terminal  # lazy: as the line above
 
     terminal.prepare()
     atexit.register(terminal.finish)

@@ -1,4 +1,6 @@
-"""The command line: a thin skin over `commands`."""
+"""The command line: a thin layer over `commands`."""
+
+# lazy: the imports inside these functions are there because --help, and each command, needs only its own modules.
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ from dbt_anymetrics.text import one_line
 
 
 class _Commands(click.Group):
-    """A group whose commands end with one clear line when something is wrong, and never with a traceback of it."""
+    """A group whose commands end with one clear line when something is wrong, not with a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -43,10 +45,10 @@ class _Commands(click.Group):
 
 
 class _AroundDbt(click.Command):
-    """A command whose own options stand before dbt's command, and which passes on all the rest as it is."""
+    """A command with its own options before dbt's command. It passes on everything else unchanged."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from dbt_anymetrics.commands.dbt import separate  # lazy: --help does not need it
+        from dbt_anymetrics.commands.dbt import separate
 
         ours, dbts = separate(args, self.get_params(ctx))
         ctx.obj = ours
@@ -59,7 +61,7 @@ class _Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     name = "shape"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from dbt_anymetrics.sandbox import Shape  # lazy: a server is slow to import
+        from dbt_anymetrics.sandbox import Shape
 
         try:
             return Shape(value)
@@ -86,7 +88,7 @@ def refresh(**given: Any) -> None:
     Exit codes: 0 when all is done or there is nothing to do, 1 when a refresh failed, 2 when the usage, a setting or an
     artifact is wrong and nothing was sent.
     """
-    from dbt_anymetrics.commands.refresh import refresh as run  # lazy: --help does not need it
+    from dbt_anymetrics.commands.refresh import refresh as run
 
     _run(run, given)
 
@@ -101,7 +103,7 @@ def plan(**given: Any) -> None:
     from dbt_anymetrics.commands.plan import show_plan
     from dbt_anymetrics.commands.prepare import reporter_for
 
-    asked = _options(given)
+    asked = _options({**given, "command": "plan"})
     _exit(show_plan(asked, reporter_for(asked)))
 
 
@@ -112,8 +114,9 @@ def plan(**given: Any) -> None:
 def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None:
     """Run dbt with the given arguments, then refresh what it built.
 
-    The options below stand before dbt's command: dbt-anymetrics dbt --run-date 2024-07-17 build -s marts. An option
-    that dbt has too, such as --vars or --threads, goes to dbt. The exit code is dbt's unless that is 0.
+    The options below go before dbt's command, and dbt's own options after it: dbt-anymetrics dbt --run-date 2024-07-17
+    build -s marts. Options that both have, such as --vars and --threads, belong to dbt, so they go after its command.
+    The exit code is dbt's unless that is 0.
     """
     from dbt_anymetrics.commands.dbt import run
 

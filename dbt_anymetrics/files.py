@@ -43,7 +43,7 @@ def read_regular(path: Path, limit: int, *, links: bool = False) -> bytes:
 
 
 def create(path: Path, mode: int | None = None) -> FileIO:
-    """A new, empty file in the place of whatever had the name; a link is removed, never followed.
+    """A new, empty file. What had its name before is removed; a link is never followed.
 
     `mode` are its permissions, by default those that the process gives to new files. Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""What a command was asked to do, whichever way it was asked."""
+"""What a command was asked to do, on the command line, in the environment, from Python or by the hook."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _TEXTS = ("datasource", "run_date", "partition", "timezone", "models", "url", "t
 class Options(Struct, frozen=True, kw_only=True):
     """Every option of every command, with its default.
 
-    Beside them, what the on-run-end hook was given, and what of dbt's own arguments was seen by running it.
+    `hook_run_date` and `hook_partition` are the arguments of the on-run-end hook. `seen_args` are dbt's own arguments,
+    which only `dbt-anymetrics dbt` sees.
     """
 
     project_dir: str | None = None
@@ -66,7 +67,7 @@ class Options(Struct, frozen=True, kw_only=True):
     log_format: Literal["text", "json"] = "text"
 
     def __repr__(self) -> str:
-        """Nothing of it: the address of a ledger may hold a password."""
+        """Without any value, because the address of a ledger may hold a password."""
         return "Options(...)"
 
     @classmethod
@@ -83,7 +84,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def is_enabled(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether ANYMETRICS_ENABLED, the kill switch, lets anything be sent. Raises UsageError."""
+    """Whether ANYMETRICS_ENABLED, the kill switch, allows sending. Raises UsageError."""
     text = environment.get(ENABLED_VARIABLE) or "true"
     if text.strip().lower() not in _SWITCHES:
         raise UsageError(f"{text!r} is not true or false", where=ENABLED_VARIABLE)

@@ -32,7 +32,7 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
-        from dbt_anymetrics.dbt_run.yaml_text import load_vars
+        from dbt_anymetrics.dbt_run.yaml_text import load_vars  # lazy: --help does not need it
 
         try:
             return load_vars(value)
@@ -130,7 +130,7 @@ KEEP = (
         default=KEEP_DAYS,
         show_default=True,
         metavar="DAYS",
-        help="How long the ledger keeps what was refreshed. What is pending is kept without end.",
+        help="How long the ledger keeps what was refreshed, and the commands. What is pending is always kept.",
     ),
 )
 
@@ -175,7 +175,7 @@ _PLAN = (
     click.option(
         "--partition",
         metavar="DATES",
-        help="Refresh these dates for every node, whatever its settings say: a date, a range or a list.",
+        help="Refresh these dates for every node, regardless of its settings: a date, a range or a list.",
     ),
     click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 )

@@ -1,4 +1,4 @@
-"""A table and date to refresh, and what becomes of it: `Refresh` in the plan, `Result` from then on."""
+"""A table and date to refresh: a `Refresh` in the plan, and a `Result` when its outcome is known."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from msgspec import Struct
 T = TypeVar("T")
 
 WRONG_SETTINGS = "; its settings are wrong: "
-"""Stands in the reason of a node that is not refreshed anyway, before what is wrong with its settings."""
+"""Separates, in the reason of a node that is not refreshed, why not from what is wrong with its settings as well."""
 
 
 class Status(str, Enum):
-    """Where a result stands."""
+    """The status of a result."""
 
     PLANNED = "planned"
     """To be sent, in a plan."""
@@ -27,7 +27,7 @@ class Status(str, Enum):
     """Not sent, or sent without waiting for the answer: it stays pending in the ledger."""
     SKIPPED = "skipped"
     UNTOUCHED = "untouched"
-    """Configured, but no part of this run: nothing was to be done."""
+    """Configured, but not part of this run: there was nothing to do."""
 
 
 class Timing(Struct, frozen=True, gc=False):
@@ -43,7 +43,7 @@ class Timing(Struct, frozen=True, gc=False):
 
 
 Key = tuple[str | None, str, date]
-"""dbt's invocation, a table name and a date: what makes two refreshes one and the same."""
+"""dbt's invocation, a table name and a date: two refreshes with the same key are the same."""
 
 
 class Refresh(Struct, frozen=True, kw_only=True, gc=False):
@@ -129,9 +129,9 @@ def shown(item: Item) -> Result:
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How many results stand where.
+    """How many results have which status.
 
-    `already` counts what an earlier command refreshed, and `untouched` the nodes that are no part of the run.
+    `already` counts what an earlier command refreshed, and `untouched` the nodes that are not part of the run.
     """
 
     ok: int = 0
@@ -147,7 +147,7 @@ class Counts(Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> int:
-        """All that this command had to do with."""
+        """Everything that this command had to do."""
         return self.ok + self.error + self.skip + self.not_sent
 
     @property
@@ -172,7 +172,7 @@ _COUNTED_AS = {
 
 
 def count(items: Iterable[Item]) -> Counts:
-    """Count entries by what became of them; what is still to be sent counts as not sent."""
+    """Count entries by their status; what is still to be sent counts as not sent."""
     return Counts(**Counter(_counted_as(item) for item in items))
 
 

@@ -10,7 +10,7 @@
     {%- elif enabled | string | lower in ['false', 'no', 'off', '0', 'none', ''] -%}
         {%- do log('[anymetrics] nothing is refreshed: enabled is ' ~ (enabled | string), info=true) -%}
     {%- elif env_var('DBT_ANYMETRICS_PLUGIN', '') -%}
-        {#- The listener in Python reads this line, which only dbt's log file shows: anymetrics.plugin knows its form. -#}
+        {#- The listener in Python reads this line, which only dbt's log file shows: dbt_anymetrics/integrations/dbt_plugin.py knows its form. -#}
         {%- set request = anymetrics._request(run_date, partition, models, on_error) -%}
         {%- do log('[anymetrics] refresh after this run: ' ~ request, info=false) -%}
     {%- elif env_var('DBT_ANYMETRICS_AROUND', '') -%}

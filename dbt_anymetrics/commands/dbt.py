@@ -78,7 +78,7 @@ def _check_places(dbts: Sequence[str], own: Collection[str]) -> None:
         name, equals, _ = argument.partition("=")
         if name in own and name.startswith("--") and name != "--help":
             raise UsageError(
-                f"{name} is an option of dbt-anymetrics and has to stand before dbt's command",
+                f"{name} is an option of dbt-anymetrics and must go before dbt's command",
                 hint=f"Write: dbt-anymetrics dbt {name} ... build",
             )
         if name in _WITH_VALUE and not equals:

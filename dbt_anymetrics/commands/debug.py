@@ -19,16 +19,17 @@ from dbt_anymetrics.commands.prepare import (
     inputs_of,
     plan_with_ledger,
     project_of,
+    read_only,
     shown_state,
 )
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS, Inputs
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
-from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.output.terminal import show
 from dbt_anymetrics.planning.run_date import time_zone
 from dbt_anymetrics.result import count
-from dbt_anymetrics.server.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret_variable
+from dbt_anymetrics.server.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret, secret_variable
 from dbt_anymetrics.text import one_line
 
 _SETTINGS = (
@@ -37,7 +38,7 @@ _SETTINGS = (
 
 
 _NEEDED = ("folder", "settings")
-"""Where these are wrong, there is nothing more to look at."""
+"""After an error in one of these, the rest of its section is not checked."""
 
 
 class _Check(Struct, frozen=True):
@@ -51,27 +52,27 @@ class _Check(Struct, frozen=True):
 
 def debug(options: Options, context: click.Context) -> int:
     """Print everything, and return the worst exit code: 1 for a node or the server, 2 for settings or artifacts."""
-    echo(f"dbt-anymetrics {__version__}, Python {platform.python_version()}, {platform.system()}")
-    echo("\nSettings")
+    show(f"dbt-anymetrics {__version__}, Python {platform.python_version()}, {platform.system()}")
+    show("\nSettings")
     for name, value, source in _settings(options, context):
-        echo(f"  {name:<12} {one_line(value, 300):<40} {source}")
+        show(f"  {name:<12} {one_line(value, 300):<40} {source}")
     checks: list[_Check] = []
     for title, looks in (
         ("Project", (("folder", _folder), ("hook", _hook), ("artifacts", _artifacts))),
         ("Connection", (("settings", _connection), ("call", _probe))),
     ):
-        echo(f"\n{title}")
+        show(f"\n{title}")
         for name, look in looks:
             checks.append(_checked(name, look, options))
             _show(checks[-1])
             if checks[-1].exit_code and name in _NEEDED:
                 break
-    echo(f"\n{_verdict(checks)}")
+    show(f"\n{_verdict(checks)}")
     return max(check.exit_code for check in checks)
 
 
 def _verdict(checks: list[_Check]) -> str:
-    """The last line: it is true whatever was found."""
+    """The last line, which sums up all checks."""
     errors, warnings = sum(check.exit_code > 0 for check in checks), sum(check.warns for check in checks)
     if errors:
         return f"{errors} problem{'s' * (errors > 1)} found: see ERROR above."
@@ -120,11 +121,11 @@ def _checked(name: str, look: Callable[[Options], str], options: Options) -> _Ch
 
 def _show(check: _Check) -> None:
     label, colour = ("ERROR", "red") if check.exit_code else ("WARN", "yellow") if check.warns else ("OK", "green")
-    echo(f"  {check.name:<12} {click.style(label, fg=colour)} {one_line(check.finding, 2000)}")
+    show(f"  {check.name:<12} {click.style(label, fg=colour)} {one_line(check.finding, 2000)}")
 
 
 class _WarningError(AnyMetricsError):
-    """What may be as it is meant, or may be the reason that nothing happens."""
+    """Something that may be intended, or may be the reason why nothing is refreshed."""
 
 
 def _folder(options: Options) -> str:
@@ -166,7 +167,7 @@ def _artifacts(options: Options) -> str:
     inputs = inputs_of(options)
     plan, opened = plan_with_ledger(options, inputs, only_to_read=True)
     with closing(opened.database):
-        return _planned(inputs, plan, [*opened.warnings, *plan.warnings])
+        return _planned(inputs, plan, [*opened.warnings, *read_only(opened), *plan.warnings])
 
 
 def _planned(inputs: Inputs, plan: Plan, warnings: list[str]) -> str:
@@ -195,12 +196,25 @@ def _described(inputs: Inputs) -> str:
 
 
 def _connection(options: Options) -> str:
+    missing = list(_missing(options))
+    if len(missing) > 1:
+        hint = "'dbt-anymetrics sandbox' gives a set of them to try things out"
+        raise UsageError(f"not set: {', '.join(missing)}", hint=hint)
     connection = connection_of(options)
     if not is_enabled():
         raise _WarningError("complete, but every refresh is switched off", where=ENABLED_VARIABLE)
     if connection.is_exposed:
         raise _WarningError("complete, but the credentials travel unencrypted: use https where the server has it")
     return "complete"
+
+
+def _missing(options: Options) -> Iterator[str]:
+    """The variables of a connection that have no value. A single one has an error of its own, with its own hint."""
+    for name in ("url", "tenant_id", "auth_type"):
+        if not (getattr(options, name) or "").strip():
+            yield f"ANYMETRICS_{name.upper()}"
+    if not (secret(os.environ) or "").strip():
+        yield SECRET_VARIABLES[0]
 
 
 def _probe(options: Options) -> str:

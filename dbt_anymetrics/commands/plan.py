@@ -5,25 +5,28 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 
-from dbt_anymetrics.commands.prepare import address_of, document, inputs_of, plan_with_ledger
+from dbt_anymetrics.commands.prepare import address_of, document, inputs_of, plan_with_ledger, read_only
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.ledger.artifact import Document
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Reporter
-from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.output.terminal import show
 from dbt_anymetrics.result import Result, Status
 
 
 def show_plan(options: Options, reporter: Reporter) -> int:
-    """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong."""
+    """Print what refresh would do, and return the exit code: 1 when a node's settings are wrong.
+
+    Raises UsageError, and RecordError when stdout cannot be written to.
+    """
     address_of(options)
     switched_on = is_enabled()
     inputs = inputs_of(options)
     made, opened = plan_with_ledger(options, inputs, only_to_read=True)
     with closing(opened.database):
         losses = [_unknown(opened.loss)] if opened.loss else []
-        for warning in (*opened.warnings, *losses, *made.warnings):
+        for warning in (*opened.warnings, *losses, *read_only(opened), *made.warnings):
             reporter.warning(warning)
         if not switched_on:
             reporter.warning(f"a refresh would send nothing: switched off by {ENABLED_VARIABLE}")
@@ -33,7 +36,7 @@ def show_plan(options: Options, reporter: Reporter) -> int:
             print_document(document(made.options, made.items, made.invocation_id))
         else:
             for line in plan_lines(made.items, every=options.every):
-                echo(line)
+                show(line)
         return int(any(isinstance(item, Result) and item.status is Status.ERROR for item in made.items))
 
 

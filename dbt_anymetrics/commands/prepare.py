@@ -49,7 +49,10 @@ from dbt_anymetrics.text import plain
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
 
-_IN_IT = "What is pending stands in it"
+_IN_IT = "It holds what is pending, so that is not known now"
+
+_CANDIDATES = 10
+"""AnyMetrics and tenants that an error lists."""
 
 _SAME_WORK = timedelta(hours=12)
 """A dbt command and its retry are not further apart."""
@@ -58,10 +61,10 @@ NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, s
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a command is about to do, and what is odd about it.
+    """What a command is about to do, with warnings and notes about it.
 
-    `items` are the entries of the plan, what tests let go now included, and `held` the refreshes that failed tests hold
-    back. `run_date` says the date of the run and where it comes from.
+    `items` are the entries of the plan, with what failed tests of earlier runs held back and no test holds back now.
+    `held` are the refreshes that failed tests hold back. `run_date` says the date of the run and where it comes from.
     """
 
     options: Options
@@ -123,7 +126,7 @@ def inputs_of(options: Options) -> Inputs:
 
 
 def orders_of(options: Options, inputs: Inputs) -> Orders:
-    """What the user asks for beside the settings in meta. Raises UsageError."""
+    """What the user asks for in options, in addition to the settings in meta. Raises UsageError."""
     return Orders(
         datasource=options.datasource,
         partition=options.hook_partition if options.partition is None else options.partition,
@@ -205,7 +208,7 @@ def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> 
 
 @contextmanager
 def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Ledger, Opened]]:
-    """The ledger of the project, for a command that is about what stands in it.
+    """The ledger of the project, for a command that is about its content.
 
     Raises UsageError when it cannot be read, since an empty one in its place would say that nothing is pending, and
     when the options leave open which AnyMetrics is meant.
@@ -214,16 +217,16 @@ def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Le
     with closing(opened.database):
         if opened.warnings:  # a damaged one was set aside
             raise UsageError(opened.warnings[0], hint=_IN_IT)
-        ledger, is_unclear = Ledger.find(opened.database, address_of(options), tenant_of(options))
-        if is_unclear:
-            hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
-            raise UsageError("the ledger is of several AnyMetrics or tenants", where=opened.database.where, hint=hint)
+        ledger, candidates = Ledger.find(opened.database, address_of(options), tenant_of(options))
+        if candidates:
+            hint = f"Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to one of these: {_named(candidates)}"
+            raise UsageError("the ledger holds several AnyMetrics or tenants", where=opened.database.where, hint=hint)
         check_read(opened.loss or ledger.loss)
         yield ledger, opened
 
 
 def check_read(loss: RecordError | None) -> None:
-    """Raise UsageError for a loss: what stands in the ledger is not known then."""
+    """Raise UsageError for a ledger that could not be read."""
     if loss:
         raise UsageError(loss.what, where=loss.where, hint=_IN_IT)
 
@@ -235,6 +238,17 @@ def lost(opened: Opened) -> Iterator[str]:
             f"a ledger was damaged, and what was pending in it is not known here. Refresh what it may have held with "
             f"'dbt-anymetrics refresh --partition', then remove {aside}"
         )
+
+
+def read_only(opened: Opened) -> Iterator[str]:
+    """What to say of a ledger that can be read and not written, to a command that only reads it."""
+    if opened.database.is_read_only:
+        yield f"{opened.database.where} is read-only: a command that sends cannot remember anything in it"
+
+
+def _named(candidates: Sequence[str]) -> str:
+    more = len(candidates) - _CANDIDATES
+    return "; ".join([*candidates[:_CANDIDATES], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _normal(address: object) -> str | None:
@@ -267,7 +281,7 @@ def _in_place_of(opened: Opened, loss: RecordError, *, only_to_read: bool) -> Op
 
 def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
     """Plan what the ledger does not tell to be done already."""
-    ledger, is_unclear = Ledger.find(database, address_of(options), tenant_of(options))
+    ledger, candidates = Ledger.find(database, address_of(options), tenant_of(options))
     newest = inputs.runs[-1]
     options = as_hooked(options, ledger, newest.invocation_id)
     orders = orders_of(options, inputs)
@@ -286,11 +300,11 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         warnings=[
             *inputs.warnings,
             *_nothing(items, options),
-            *_unclear(is_unclear),
+            *_unclear(candidates),
             *_frozen(inputs, options, orders),
             *_unseen(inputs, options, ledger),
         ],
-        notes=[_let_go(freed)] if freed else [],
+        notes=[_no_longer_held(freed)] if freed else [],
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 
@@ -308,7 +322,7 @@ def as_hooked(options: Options, ledger: Ledger, invocation_id: str | None) -> Op
 def _freed(
     ledger: Ledger, holding: Sequence[Held], items: Collection[Item], inputs: Inputs, orders: Orders
 ) -> list[Refresh]:
-    """What failed tests of earlier runs held back, nothing holds any longer, and this plan does not have anyway."""
+    """What failed tests of earlier runs held back and no test holds back now, without what is in this plan anyway."""
     held = ledger.held()
     if not held:
         return []
@@ -320,9 +334,10 @@ def _freed(
     return [refresh for pair, refresh in newest.items() if pair not in pairs]
 
 
-def _let_go(freed: Sequence[Refresh]) -> str:
-    nodes = ", ".join(dict.fromkeys(refresh.unique_id for refresh in freed))
-    return f"the tests that held back {nodes} let go: what an earlier dbt run built of it is refreshed now"
+def _no_longer_held(freed: Sequence[Refresh]) -> str:
+    nodes = list(dict.fromkeys(refresh.unique_id for refresh in freed))
+    verb = "is" if len(nodes) == 1 else "are"
+    return f"{', '.join(nodes)} {verb} no longer held back by a failed test: refreshing what earlier dbt runs built"
 
 
 def _nothing(items: Collection[Item], options: Options) -> Iterator[str]:
@@ -357,9 +372,9 @@ def _unseen(inputs: Inputs, options: Options, ledger: Ledger) -> Iterator[str]:
         )
 
 
-def _unclear(is_unclear: bool) -> Iterator[str]:
-    if is_unclear:
+def _unclear(candidates: Sequence[str]) -> Iterator[str]:
+    if candidates:
         yield (
-            "the ledger is of several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
-            "is refreshed already"
+            "the ledger holds several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
+            f"is refreshed already. It knows {_named(candidates)}"
         )

@@ -12,7 +12,7 @@ from dbt_anymetrics.output.reporter import Reporter
 
 def refresh(options: Options, reporter: Reporter, show: Show = show_nothing) -> Ending:
     """Plan, send, remember. Raises UsageError when nothing could be sent."""
-    address_of(options)  # a wrong one is refused at once, whatever there is to do
+    address_of(options)  # a wrong one is refused at once, even when there is nothing to do
     if ending := switched_off(options, reporter, show):
         return ending
     inputs = inputs_of(options)

@@ -18,7 +18,7 @@ from dbt_anymetrics.result import Item, LazyCollection
 
 
 def retry(options: Options, reporter: Reporter, show: Show = show_nothing) -> Ending:
-    """Send all that failed or was not sent, of whichever dbt run. Raises UsageError when there is no ledger."""
+    """Send all that failed or was not sent, of every dbt run. Raises UsageError when there is no ledger."""
     address_of(options)
     if ending := switched_off(options, reporter, show):
         return ending

@@ -20,7 +20,7 @@ _Start = Callable[[int], Sandbox]
 
 
 def serve(port: int | None, shape: Shape | None) -> None:
-    """Serve until Ctrl-C, on this port or else the first that is free. Raises UsageError when it cannot be had."""
+    """Serve until Ctrl-C, on this port or else the first free one. Raises UsageError when the port cannot be used."""
     lines = Lines()
 
     def start(port: int) -> Sandbox:
@@ -44,7 +44,7 @@ def _on(port: int, start: _Start) -> Sandbox:
         return start(port)
     except OSError as error:
         hint = f"Leave --port out to take the first that is free from {DEFAULT_PORT} on"
-        raise UsageError(f"port {port} cannot be had ({error.strerror})", where="--port", hint=hint) from None
+        raise UsageError(f"port {port} cannot be used ({error.strerror})", where="--port", hint=hint) from None
 
 
 def _first_free(start: _Start) -> Sandbox:

@@ -6,21 +6,24 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dbt_anymetrics.commands.prepare import check_read, ledger_to_show, lost
+from dbt_anymetrics.commands.prepare import check_read, ledger_to_show, lost, read_only
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import Opened
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.status_text import causes, status_lines
-from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.output.terminal import show
 
 _COMMANDS = 10
 
 
 def status(options: Options) -> int:
-    """Print it, and return the exit code, 0. Raises UsageError for a ledger that cannot be read."""
+    """Print it, and return the exit code, 0.
+
+    Raises UsageError for a ledger that cannot be read, and RecordError when stdout cannot be written to.
+    """
     with ledger_to_show(options, only_to_read=True) as (ledger, opened):
         for line in _json(ledger) if options.output == "json" else _text(ledger, opened):
-            echo(line)
+            show(line)
         check_read(ledger.loss)
     return 0
 
@@ -30,10 +33,9 @@ def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
     where = opened.path or opened.database.where
     yield f"Ledger: {where}" if is_there else f"There is no ledger yet at {where}."
     yield from (f"WARN {note}" for note in lost(opened))
-    yield from status_lines(causes(ledger.entries()), ledger.mistakes(), ledger.commands(_COMMANDS))
-    if elsewhere := ledger.elsewhere():
-        yield ""
-        yield f"Pending for another AnyMetrics or tenant: {elsewhere:,}"
+    yield from (f"WARN {note}" for note in read_only(opened))
+    pending = causes(ledger.entries())
+    yield from status_lines(pending, ledger.mistakes(), ledger.commands(_COMMANDS), ledger.elsewhere())
 
 
 def _json(ledger: Ledger) -> Iterator[str]:

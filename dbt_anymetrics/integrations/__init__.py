@@ -1,1 +1,1 @@
-"""The ways in beside the command line: the Python function and the on-run-end hook inside dbt."""
+"""The ways to call it besides the command line: the Python function and the on-run-end hook inside dbt."""

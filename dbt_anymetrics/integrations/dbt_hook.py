@@ -60,7 +60,7 @@ class DbtOutput:
         # Never as a warning of dbt's: with --warn-error it would end the command.
         at = EventLevel.ERROR if level == "error" else EventLevel.INFO
         if result is None or not _fire_with_data(text, result, at):
-            with suppress(Exception):  # whatever an output of dbt's raises, the work goes on
+            with suppress(Exception):  # an exception in one of dbt's outputs must not stop the work
                 fire_event(Note(msg=text), level=at)
 
     def log(self, line: str, level: Level) -> None:
@@ -68,29 +68,29 @@ class DbtOutput:
         self.result(line, level)
 
     def columns(self) -> int:
-        """As many as a line may want: dbt cuts none."""
+        """No limit, because dbt does not cut lines."""
         return sys.maxsize
 
     def progress(self, progress: Progress) -> None:
-        """Tell of it in a line now and then: the terminal is dbt's."""
+        """Write a line from time to time. There is no bar, because the terminal is dbt's."""
         if progress.is_due:
             self.log(str(progress), "info")
 
 
 def _fire_with_data(text: str, result: Result, level: Any) -> bool:
-    """Fire an event with the data of a result; false where this dbt does not let us."""
+    """Fire an event with the data of a result; false where this dbt does not allow that."""
     try:
         from dbt_anymetrics.integrations.dbt_event import AnyMetricsRefresh  # lazy: it may fail in a dbt to come
 
         data = msgspec.to_builtins(result)
         fire_event(AnyMetricsRefresh(text, data), level=level)
-    except Exception:  # noqa: BLE001 (dbt's classes are its own affair: the line is shown without data then)
+    except Exception:  # noqa: BLE001 (dbt may change its classes: the line is shown without data then)
         return False
     return True
 
 
 def answer(requests: list[str], invocation_id: str, written: str | None) -> bool:
-    """Do what each request asks for, and return whether dbt's command is to fail for it.
+    """Do what each request asks for, and return whether dbt's command has to fail because of it.
 
     `written` is where dbt says that it wrote its run results, which dbt 1.10 and later do.
     """
@@ -133,7 +133,7 @@ def _answer(text: str, invocation_id: str, flags: Any, target: Path | None, repo
     try:
         request = _request(text)
         options = _options(request, flags, target)
-        if flags.WHICH not in BUILDING_COMMANDS and not _lets_go(options, invocation_id, flags):
+        if flags.WHICH not in BUILDING_COMMANDS and not _frees_something(options, invocation_id, flags):
             reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
             return False
         _check_artifacts(options, invocation_id, flags)
@@ -178,8 +178,8 @@ def _around() -> list[str]:
         raise UsageError("is not what 'dbt-anymetrics dbt' writes", where=AROUND_VARIABLE) from None
 
 
-def _lets_go(options: Options, invocation_id: str, flags: Any) -> bool:
-    """Whether this is `dbt test`, and a test that passes now lets go what an earlier run built."""
+def _frees_something(options: Options, invocation_id: str, flags: Any) -> bool:
+    """Whether this is `dbt test`, and a test passes now that held back what an earlier run built."""
     if flags.WHICH == "test":
         with suppress(AnyMetricsError):
             _check_artifacts(options, invocation_id, flags)
@@ -195,7 +195,7 @@ def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:
         raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")
     path = project_of(options).target / RUN_RESULTS
     if read_run_results(path).metadata.invocation_id != invocation_id:
-        raise UsageError("is of an earlier dbt run: this one wrote none", where=str(path))
+        raise UsageError("belongs to an earlier dbt run, because this one wrote none", where=str(path))
 
 
 def _text(path: object) -> str | None:

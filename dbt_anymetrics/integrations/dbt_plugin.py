@@ -1,7 +1,7 @@
 """The listener inside dbt 1.x: it waits for the request of the on-run-end macro, and acts when the command is over.
 
-dbt builds the class below at every command. Here is only what costs nothing: the standard library, and what dbt has
-loaded already. Nothing may go wrong in dbt's eyes: whatever is raised here, dbt would take for its own failure.
+dbt builds the class below at every command, so this module imports only the standard library and what dbt has loaded
+already. No exception may leave it, because dbt would report it as its own failure.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def _tell_skipped(invocation_id: str, written: str | None) -> None:
 def _callbacks() -> list[Any]:
     """dbt's list of listeners, emptied at the start of each command."""
     try:
-        from dbt_common.events.event_manager_client import get_event_manager  # dbt-core 1.8 and later
+        from dbt_common.events.event_manager_client import get_event_manager  # lazy: dbt-core 1.8 and later
     except ImportError:
-        from dbt.events.functions import EVENT_MANAGER  # dbt-core 1.6 and 1.7
+        from dbt.events.functions import EVENT_MANAGER  # lazy: dbt-core 1.6 and 1.7
 
         callbacks: list[Any] = EVENT_MANAGER.callbacks
     else:
@@ -119,7 +119,7 @@ def _announce() -> None:
     process started from here inherits the mark. Before, there is no copy, and the mark goes when the command ends.
     """
     try:
-        from dbt_common.context import get_invocation_context
+        from dbt_common.context import get_invocation_context  # lazy: not in every dbt
     except ImportError:
         os.environ[PLUGIN_VARIABLE] = __version__
         return

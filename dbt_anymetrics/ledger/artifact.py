@@ -23,7 +23,7 @@ from dbt_anymetrics.result import Item, Result, shown
 FILE_NAME = "anymetrics_results.json"
 
 MAX_BYTES = 1 << 28
-"""A larger artifact of an earlier version is not taken in: that of 100,000 refreshes is a fifth of this."""
+"""A larger artifact of an earlier version is not read: that of 100,000 refreshes is a fifth of this."""
 
 
 class Metadata(Struct, frozen=True, kw_only=True):

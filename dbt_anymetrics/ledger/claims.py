@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from enum import Enum
@@ -15,12 +15,12 @@ from msgspec import Struct
 from dbt_anymetrics.ledger.database import Row, Statements
 
 LEASE = timedelta(seconds=120)
-"""A command of another machine that was not seen for so long has ended, whatever it says."""
+"""A command that gave no sign of life for so long counts as ended, even if nobody can look at its process."""
 
 BEAT = timedelta(seconds=10)
-"""How often a running command says that it is there."""
+"""How often a running command notes in the ledger that it still runs."""
 
-_ENDED_EARLY = "the command that sent it ended before the answer came; AnyMetrics may have refreshed it"
+ENDED_EARLY = "the command that sent it ended before the answer came; AnyMetrics may have refreshed it"
 
 
 def host() -> str:
@@ -66,17 +66,24 @@ def unclaim(statements: Statements, pair: Pair, command: int) -> None:
     )
 
 
-def let_go(statements: Statements, command: int) -> None:
+def release(statements: Statements, command: int) -> None:
     """Give up every claim of a command."""
     statements.run("DELETE FROM claim WHERE command = ?", command)
 
 
+RUNNING = "SELECT id, host, pid, seen_at FROM command WHERE ended_at IS NULL"
+"""The commands whose end is not in the ledger. Some of them may be dead."""
+
+
+def dead_among(running: Iterable[Row]) -> set[int]:
+    """The ids of those rows of `RUNNING` whose command no longer runs."""
+    return {row[0] for row in running if _is_dead(row)}
+
+
 def end_the_dead(statements: Statements) -> None:
-    """Free what commands had claimed that are no longer there; what they were sending is perhaps sent."""
-    running = statements.rows("SELECT id, host, pid, seen_at FROM command WHERE ended_at IS NULL")
-    for row in running:
-        if _is_dead(row):
-            _end(statements, row[0])
+    """Free what commands had claimed that no longer run; what they were sending is perhaps sent."""
+    for command in dead_among(statements.rows(RUNNING)):
+        _end(statements, command)
 
 
 def _end(statements: Statements, command: int) -> None:
@@ -85,9 +92,9 @@ def _end(statements: Statements, command: int) -> None:
         statements.run(
             "UPDATE refresh SET perhaps_sent = 1, message = ? "
             "WHERE service = ? AND table_name = ? AND partition = ? AND status = 'pending' AND held_by IS NULL",
-            *(_ENDED_EARLY, *each),
+            *(ENDED_EARLY, *each),
         )
-    let_go(statements, command)
+    release(statements, command)
     statements.run("UPDATE command SET ended_at = seen_at WHERE id = ?", command)
 
 

@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 Row = Sequence[Any]
 
+LOSS = "What is sent now is not remembered: a later command would send it again, and not know what failed"
+"""What it means for a command that sends when the ledger cannot be used."""
+
 
 class DamagedError(RecordError):
     """The file is a ledger no longer: its content is corrupt."""
@@ -66,8 +69,12 @@ class Database(Protocol):
     def where(self) -> str:
         """Where it is, as a user may see it: without a password."""
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it can be read and not written: a read-only disk, or permissions."""
+
     def write(self, work: Callable[[Statements], T]) -> T:
-        """Do the work in one transaction: all of it or nothing. It is done again when another writer was faster."""
+        """Do the work in one transaction: all of it or nothing. It is repeated when another writer was faster."""
 
     def rows(self, sql: str, *values: object) -> list[Row]:
         """What a query finds."""
@@ -76,4 +83,4 @@ class Database(Protocol):
         """Raise RecordError when what was written will not be found by a later command."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection to it."""

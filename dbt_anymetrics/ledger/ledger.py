@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.claims import RUNNING, dead_among
 from dbt_anymetrics.ledger.database import Database, Row
+from dbt_anymetrics.ledger.entries import (
+    ENTRIES,
+    PAGE,
+    CommandEntry,
+    Elsewhere,
+    Entry,
+    as_command,
+    as_entry,
+    moment,
+    refreshes,
+)
 from dbt_anymetrics.planning.plan import Held, Refreshes
-from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, Timing
-
-_PAGE = 500
-"""Rows that are read at once: pending refreshes are changed while they are walked through."""
+from dbt_anymetrics.result import Item, LazyCollection, Refresh, Result, Status, Timing
 
 _WAYS = {
     "dbt": "dbt-anymetrics dbt",
@@ -51,39 +59,15 @@ class Backlog(Struct, frozen=True):
         return bool(self.refreshes or self.held)
 
     def __str__(self) -> str:
-        """As `pending from earlier dbt runs: 21 refreshes of 3 tables, and 2 that wait for a failed test`."""
+        """As `pending from earlier dbt runs: 21 refreshes of 3 tables and 2 refreshes held back by a failed test`."""
         parts = [
-            f"{_refreshes(self.refreshes)} of {self.tables} table{'s' * (self.tables > 1)}" if self.refreshes else "",
-            f"{_refreshes(self.held)} held back by a failed test" if self.held else "",
+            f"{refreshes(self.refreshes)} of {self.tables} table{'s' * (self.tables > 1)}" if self.refreshes else "",
+            f"{refreshes(self.held)} held back by a failed test" if self.held else "",
         ]
         pending = " and ".join(part for part in parts if part)
-        send = "'dbt-anymetrics retry' sends them, " if self.refreshes else ""
-        return f"pending from earlier dbt runs: {pending}. {send}'dbt-anymetrics status' lists them"
-
-
-class Entry(Struct, frozen=True, kw_only=True, gc=False):
-    """One pending refresh: why it is pending, the failed tests that hold it, and since when."""
-
-    unique_id: str
-    table_name: str
-    partition: date
-    invocation_id: str | None
-    message: str | None
-    tests: Sequence[str]
-    perhaps_sent: bool
-    since: datetime
-
-
-class CommandEntry(Struct, frozen=True, kw_only=True):
-    """One command that the ledger knows. It has no end and no exit code while it is at work, or when it was killed."""
-
-    command: str
-    invocation_id: str | None
-    run_date: str | None
-    started_at: datetime
-    ended_at: datetime | None
-    exit_code: int | None
-    counts: Counts
+        send = f"'dbt-anymetrics retry' sends {_them(self.refreshes)}, " if self.refreshes else ""
+        lists = f"'dbt-anymetrics status' lists {_them(self.refreshes + self.held)}"
+        return f"pending from earlier dbt runs: {pending}. {send}{lists}"
 
 
 class Ledger:
@@ -100,18 +84,19 @@ class Ledger:
         self._newest = next((row[0] or 0 for row in self._rows("SELECT max(id) FROM outcome")), 0)
 
     @classmethod
-    def find(cls, database: Database, address: str | None, tenant_id: str | None) -> tuple[Ledger, bool]:
-        """What is known of the AnyMetrics that the address and the tenant mean, and whether they could mean several.
+    def find(cls, database: Database, address: str | None, tenant_id: str | None) -> tuple[Ledger, Sequence[str]]:
+        """What is known of the AnyMetrics that the address and the tenant mean, and those that they leave open.
 
         A command that sends nothing may leave out either: then the only one that fits is meant.
         """
         ledger = cls(database, None)
         rows = ledger._rows(
-            "SELECT id FROM service WHERE (address = ? OR ? = '') AND (tenant_id = ? OR ? = '') LIMIT 2",
+            "SELECT id, address, tenant_id FROM service WHERE (address = ? OR ? = '') AND (tenant_id = ? OR ? = '') "
+            "ORDER BY address, tenant_id",
             *(address or "", address or "", tenant_id or "", tenant_id or ""),
         )
         ledger._service = rows[0][0] if len(rows) == 1 else None
-        return ledger, len(rows) > 1
+        return ledger, [f"{row[1]}, tenant {row[2]}" for row in rows] if len(rows) > 1 else []
 
     def _rows(self, sql: str, *values: object) -> list[Row]:
         try:
@@ -204,7 +189,7 @@ class Ledger:
             "SELECT unique_id, table_name, partition, invocation_id FROM refresh "
             "WHERE service = ? AND status = 'pending' AND held_by IS NULL "
             "AND (table_name > ? OR (table_name = ? AND partition > ?)) "
-            f"ORDER BY table_name, partition, id DESC LIMIT {_PAGE}",
+            f"ORDER BY table_name, partition, id DESC LIMIT {PAGE}",
             *(self._service, table_name, table_name, partition),
         )
 
@@ -221,30 +206,40 @@ class Ledger:
 
     def entries(self) -> Iterator[Entry]:
         """Everything pending, by table and date, what failed tests hold included."""
+        dead = self._dead()
         last = ("", "", 0)
-        while rows := self._rows(_ENTRIES, self._service, last[0], last[0], last[1], *last):
-            yield from map(_as_entry, rows)
+        while rows := self._rows(ENTRIES, self._service, last[0], last[0], last[1], *last):
+            yield from (as_entry(row, dead) for row in rows)
             last = (rows[-1][1], rows[-1][2], rows[-1][8])
 
     def commands(self, number: int) -> list[CommandEntry]:
         """The last commands, the newest first."""
+        dead = self._dead()
         rows = self._rows(
-            "SELECT kind, invocation_id, run_date, started_at, ended_at, exit_code, ok, error, skip, not_sent, already "
-            "FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
+            "SELECT kind, invocation_id, run_date, started_at, ended_at, exit_code, ok, error, skip, not_sent, "
+            "already, id, seen_at FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
             *(self._service, number),
         )
-        return [_as_command(row) for row in rows]
+        return [as_command(row, dead) for row in rows]
 
-    def elsewhere(self) -> int:
-        """How many refreshes are pending of every other AnyMetrics and tenant."""
+    def _dead(self) -> set[int]:
+        """The commands that were killed, or lost their ledger, and that no command has noted as ended since.
+
+        Only a command that writes notes it. A command that only reads has to see it too.
+        """
+        return dead_among(self._rows(RUNNING))
+
+    def elsewhere(self) -> list[Elsewhere]:
+        """What is pending for every other AnyMetrics and tenant."""
         rows = self._rows(
-            "SELECT count(*) FROM refresh WHERE status = 'pending' AND (service <> ? OR ? = 0)",
-            *(self._service or 0, self._service or 0),
+            "SELECT s.address, s.tenant_id, count(*) FROM refresh r JOIN service s ON s.id = r.service "
+            "WHERE r.status = 'pending' AND s.id <> ? GROUP BY s.address, s.tenant_id ORDER BY s.address, s.tenant_id",
+            self._service or 0,
         )
-        return sum(row[0] for row in rows)
+        return [Elsewhere(address=row[0], tenant_id=row[1], pending=row[2]) for row in rows]
 
     def mistakes(self) -> list[Result]:
-        """The nodes that were built and could not be refreshed, for their settings were wrong."""
+        """The nodes that were built and could not be refreshed, because their settings were wrong."""
         rows = self._rows(
             "SELECT unique_id, message, invocation_id FROM mistake WHERE service = ? ORDER BY unique_id", self._service
         )
@@ -253,8 +248,8 @@ class Ledger:
         ]
 
 
-def _refreshes(number: int) -> str:
-    return "1 refresh" if number == 1 else f"{number:,} refreshes"
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"
 
 
 def as_refresh(row: Row) -> Refresh:
@@ -265,7 +260,7 @@ def as_refresh(row: Row) -> Refresh:
 
 
 def as_result(row: Row) -> Result:
-    """What became of the refresh of such a row, from the columns of `OUTCOME` that follow."""
+    """The result of the refresh of such a row, from the columns of `OUTCOME` that follow."""
     status, message, http_status, code, trace_id, attempts, started, completed, perhaps_sent = row[4:13]
     return as_refresh(row).result(
         Status(status),
@@ -275,46 +270,8 @@ def as_result(row: Row) -> Result:
         trace_id=trace_id,
         attempts=attempts,
         perhaps_sent=bool(perhaps_sent),
-        timing=Timing(_moment(started), _moment(completed)) if started and completed else None,
+        timing=Timing(moment(started), moment(completed)) if started and completed else None,
     )
-
-
-_ENTRIES = f"""
-SELECT unique_id, table_name, partition, invocation_id, message, held_by, perhaps_sent, asked_at, id FROM refresh
-WHERE service = ? AND status = 'pending' AND (
-    table_name > ? OR (table_name = ? AND partition > ?) OR (table_name = ? AND partition = ? AND id > ?)
-) ORDER BY table_name, partition, id LIMIT {_PAGE}
-"""
-
-
-def _as_entry(row: Row) -> Entry:
-    return Entry(
-        unique_id=row[0],
-        table_name=row[1],
-        partition=date.fromisoformat(row[2]),
-        invocation_id=row[3] or None,
-        message=row[4],
-        tests=msgspec.json.decode(row[5]) if row[5] else [],
-        perhaps_sent=bool(row[6]),
-        since=_moment(row[7]),
-    )
-
-
-def _as_command(row: Row) -> CommandEntry:
-    ok, error, skip, not_sent, already = row[6:]
-    return CommandEntry(
-        command=row[0],
-        invocation_id=row[1] or None,
-        run_date=row[2],
-        started_at=_moment(row[3]),
-        ended_at=_moment(row[4]) if row[4] else None,
-        exit_code=row[5],
-        counts=Counts(ok=ok, error=error, skip=skip, not_sent=not_sent, already=already),
-    )
-
-
-def _moment(text: Any) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def _already(result: Result, kind: str) -> Result:

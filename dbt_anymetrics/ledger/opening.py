@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.files import clear_drafts, create, draft_of
-from dbt_anymetrics.ledger.database import DamagedError, Database
+from dbt_anymetrics.ledger.database import LOSS, DamagedError, Database
 from dbt_anymetrics.ledger.sqlite import SqliteDatabase
 
 FILE_NAME = "anymetrics.db"
@@ -26,8 +26,6 @@ _WITH_IT = ("", "-wal", "-shm")
 """The file of a SQLite database and those that SQLite keeps beside it while it is open."""
 
 _DAMAGED = ".damaged-"
-
-_LOSS = "What is sent now is not remembered: a later command would send it again, and not know what failed"
 
 
 class Opened(Struct):
@@ -102,7 +100,7 @@ def temporary(loss: RecordError) -> Opened:
     """A ledger that goes with the process, in the place of one that cannot be used."""
     database = SqliteDatabase()
     database.create()
-    return Opened(database, loss=RecordError(loss.what, where=loss.where, hint=loss.hint or _LOSS))
+    return Opened(database, loss=RecordError(loss.what, where=loss.where, hint=loss.hint or LOSS))
 
 
 def _opened(location: Location, fill: Callable[[Database], None], *, only_to_read: bool) -> SqliteDatabase:
@@ -224,4 +222,4 @@ def set_aside(path: Path) -> Path:
 
 
 def _unusable(path: Path, error: OSError) -> RecordError:
-    return RecordError(f"cannot be used ({error.strerror or error})", where=str(path), hint=_LOSS)
+    return RecordError(f"cannot be used ({error.strerror or error})", where=str(path), hint=LOSS)

@@ -13,7 +13,7 @@ from psycopg import Cursor, errors
 from psycopg.conninfo import conninfo_to_dict
 
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.ledger.database import Database, Row, Statements, newer, shown_address
+from dbt_anymetrics.ledger.database import LOSS, Database, Row, Statements, newer, shown_address
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class PostgresDatabase:
     def _connect(self) -> psycopg.Connection[Any]:
         given = conninfo_to_dict(self._address)
         settings: dict[str, Any] = {name: value for name, value in _CONNECTING.items() if name not in given}
-        # Prepared statements do not live through a pooler such as PgBouncer.
+        # A pooler such as PgBouncer does not keep prepared statements.
         return psycopg.connect(self._address, autocommit=True, prepare_threshold=None, **settings)
 
     @property
@@ -90,8 +90,13 @@ class PostgresDatabase:
         """The address without the user and the password."""
         return shown_address(self._address)
 
+    @property
+    def is_read_only(self) -> bool:
+        """Never known beforehand."""
+        return False
+
     def write(self, work: Callable[[Statements], T]) -> T:
-        """Do the work in one transaction: all of it or nothing. It is done again when another writer was faster."""
+        """Do the work in one transaction: all of it or nothing. It is repeated when another writer was faster."""
         with self._in_words(), self._lock:
             if self._connection.closed:
                 self._connection = self._connect()
@@ -129,7 +134,7 @@ class PostgresDatabase:
         """Nothing to check: a server keeps what it has confirmed."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with suppress(psycopg.Error), self._lock:
             self._connection.close()
 
@@ -166,7 +171,8 @@ class PostgresDatabase:
         try:
             yield
         except psycopg.Error as error:
-            raise RecordError(f"cannot be used ({_safe(error, self._address)})", where=self.where) from None
+            said = _safe(error, self._address)
+            raise RecordError(f"cannot be used ({said})", where=self.where, hint=LOSS) from None
         except UnicodeEncodeError:
             raise RecordError("cannot be used (a value for it is not valid text)", where=self.where) from None
 

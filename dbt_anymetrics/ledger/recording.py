@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.ledger.claims import BEAT, Claim, Claimed, Pair, claim, end_the_dead, host, let_go, unclaim
+from dbt_anymetrics.ledger.claims import BEAT, Claim, Claimed, Pair, claim, end_the_dead, host, release, unclaim
 from dbt_anymetrics.ledger.database import Database, Row, Statements
 from dbt_anymetrics.ledger.ledger import OUTCOME, Ledger, as_result
 from dbt_anymetrics.planning.plan import Held
@@ -107,8 +107,8 @@ class Recording:
     def add(self, results: Sequence[tuple[Result, int]]) -> None:
         """Note what came of refreshes, all at once.
 
-        A success counts as well for every earlier run that asked for the same table and date: with each result stands
-        the newest entry that was there when it was claimed.
+        A success also counts for every earlier run that asked for the same table and date. Each result comes with the
+        newest entry that the ledger had when it was claimed: later entries are not confirmed by it.
         """
         self._database.write(lambda statements: self._add(statements, results))
 
@@ -133,7 +133,7 @@ class Recording:
         unclaim(statements, (self._service, *pair), self._command)
 
     def beat(self) -> None:
-        """Say that the command is still there, unless it did a moment ago."""
+        """Note that the command still runs, unless that was noted a moment ago."""
         if _age(self._seen) > BEAT:
             self._database.write(lambda statements: self._add(statements, []))
 
@@ -145,13 +145,13 @@ class Recording:
             last = rows[-1][-1]
 
     def end(self, counts: Counts, exit_code: int, keep_days: float) -> None:
-        """Close the command's entry, let go of what it claimed, and remove what is older than `keep_days`."""
+        """Close the command's entry, release what it claimed, and remove what is older than `keep_days`."""
         self._database.check_kept()
         self._database.write(lambda statements: self._end(statements, counts, exit_code))
         self._database.write(lambda statements: _prune(statements, _now(timedelta(days=-keep_days))))
 
     def _end(self, statements: Statements, counts: Counts, exit_code: int) -> None:
-        let_go(statements, self._command)
+        release(statements, self._command)
         statements.run(
             "UPDATE command SET ended_at = ?, exit_code = ?, ok = ?, error = ?, skip = ?, not_sent = ?, already = ? "
             "WHERE id = ?",

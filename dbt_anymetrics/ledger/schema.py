@@ -5,7 +5,7 @@ from __future__ import annotations
 VERSION = 1
 
 APPLICATION_ID = 0x414D4C31
-"""Stands in the header of our SQLite files: `AML1`."""
+"""The mark in the header of our SQLite files: `AML1`."""
 
 TABLES = (
     """CREATE TABLE service (
@@ -38,7 +38,7 @@ TABLES = (
     )""",
     "CREATE INDEX command_invocation ON command (invocation_id)",
     "CREATE INDEX command_running ON command (id) WHERE ended_at IS NULL",
-    # Each refresh asked for, and where it stands: `pending` or `success`. `held_by` are the failed tests that hold it.
+    # Each refresh asked for, and its status: `pending` or `success`. `held_by` are the failed tests that hold it.
     """CREATE TABLE refresh (
         id {id},
         service {reference} NOT NULL,
@@ -78,7 +78,7 @@ TABLES = (
         command {reference} NOT NULL,
         PRIMARY KEY (service, table_name, partition)
     )""",
-    # Nodes that were built and cannot be refreshed before their settings are mended.
+    # Nodes that were built and cannot be refreshed until their settings are corrected.
     """CREATE TABLE mistake (
         service {reference} NOT NULL,
         unique_id TEXT NOT NULL,
@@ -90,4 +90,4 @@ TABLES = (
 )
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
-"""For each version, the statements that make the next one of it."""
+"""For each version, the statements that bring its tables to the next version."""

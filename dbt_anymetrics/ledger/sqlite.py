@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.ledger.database import DamagedError, Row, Statements, newer
+from dbt_anymetrics.ledger.database import LOSS, DamagedError, Row, Statements, newer
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 
 T = TypeVar("T")
@@ -35,9 +36,29 @@ _COLUMNS = {"id": "INTEGER PRIMARY KEY", "reference": "INTEGER"}
 _IN_WORDS = {
     "database is locked": f"another program has kept it locked for {PATIENCE:.0f} seconds",
     "database or disk is full": "the disk is full",
-    "attempt to write a readonly database": "it may not be written to",
+    "attempt to write a readonly database": "it is read-only: its disk or its permissions do not allow writing",
     "unable to open database file": "it cannot be opened or created",
 }
+
+_BESIDE = ("attempt to write a readonly database", "unable to open database file")
+"""What SQLite says, even when it only reads, if it cannot create the files next to the database: a read-only folder."""
+
+
+def _connect(name: str, *, is_uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(name, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=is_uri)
+
+
+def _needs_files(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite can open the database but not read it, because it cannot create the files next to it."""
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.OperationalError as error:
+        if str(error) not in _BESIDE:
+            raise
+        return True
+    except sqlite3.DatabaseError:  # it is damaged, or no database: `is_ledger` and `check` tell these apart
+        return False
+    return False
 
 
 class SqliteStatements:
@@ -71,11 +92,28 @@ class SqliteDatabase:
         self._path = path
         self._lock = threading.RLock()
         with self._in_words():
-            self._connection = sqlite3.connect(
-                str(path or ""), timeout=PATIENCE, isolation_level=None, check_same_thread=False
-            )
-
+            self._connection = _connect(str(path or ""))
+            try:
+                self._is_frozen = path is not None and _needs_files(self._connection)
+            except BaseException:
+                self._connection.close()
+                raise
+            if path and self._is_frozen:
+                self._connection.close()
+                self._connection = self._connect_frozen(path)
         self._identity = self._found()
+
+    def _connect_frozen(self, path: Path) -> sqlite3.Connection:
+        """Open a ledger in a folder where SQLite cannot create files, as a file that nobody changes.
+
+        SQLite does not read the WAL file then, so a ledger with outcomes in that file is refused.
+        """
+        wal = Path(f"{path}-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise RecordError(
+                f"cannot be read (its folder is read-only, and a part of it is in {wal})", where=self.where
+            )
+        return _connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", is_uri=True)
 
     def _found(self) -> tuple[int, int] | None:
         """Which file has the ledger's name at this moment."""
@@ -98,6 +136,11 @@ class SqliteDatabase:
         """The path of the file."""
         return str(self._path or "a temporary ledger")
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the file or its folder do not allow writing."""
+        return self._is_frozen or (self._path is not None and not os.access(self._path, os.W_OK))
+
     def write(self, work: Callable[[Statements], T]) -> T:
         """Do the work in one transaction: all of it or nothing."""
         with self._in_words(), self._lock:
@@ -118,7 +161,7 @@ class SqliteDatabase:
             return self._connection.execute(sql, values).fetchall()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -178,6 +221,6 @@ class SqliteDatabase:
             text = str(error)
             if type(error) is sqlite3.DatabaseError or text.startswith("no such"):
                 raise DamagedError(f"is damaged ({text})", where=self.where) from None
-            raise RecordError(f"cannot be used ({_IN_WORDS.get(text, text)})", where=self.where) from None
+            raise RecordError(f"cannot be used ({_IN_WORDS.get(text, text)})", where=self.where, hint=LOSS) from None
         except UnicodeEncodeError:
             raise RecordError("cannot be used (a value for it is not valid text)", where=self.where) from None

@@ -1,4 +1,4 @@
-"""Results that share a reason, told together: three hundred nodes without a catalog are one line, not three hundred."""
+"""Results that share a reason, shown together: 300 nodes without a catalog are one line, not 300."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dbt_anymetrics.result import WRONG_SETTINGS, Item, Result, Status
 from dbt_anymetrics.text import one_line
 
 MANY = 5
-"""Results with one and the same reason that are still told one by one."""
+"""Results with the same reason that are still shown one by one."""
 
 _NAMED = 3
 
@@ -30,12 +30,12 @@ class Group:
 
     @property
     def is_large(self) -> bool:
-        """Whether the results are told together."""
+        """Whether the results are shown together."""
         return self.number > MANY
 
     @property
     def is_wrong(self) -> bool:
-        """Whether settings are wrong, be it of nodes that the run did not touch."""
+        """Whether settings are wrong, also those of nodes that the run did not touch."""
         return self.status is Status.ERROR or WRONG_SETTINGS in (self.reason or "")
 
     def __str__(self) -> str:
@@ -52,6 +52,11 @@ def grouped(results: Iterable[Result]) -> Iterator[Group]:
         key = result.status, result.message
         groups.setdefault(key, Group(*key)).add(result)
     yield from groups.values()
+
+
+def nodes_are(number: int) -> str:
+    """The beginning of a sentence about nodes that the run did not touch."""
+    return "1 configured node is" if number == 1 else f"{number:,} configured nodes are"
 
 
 def describe(result: Item) -> str:

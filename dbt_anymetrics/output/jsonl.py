@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dbt_anymetrics.output.grouping import describe, grouped
+from dbt_anymetrics.output.grouping import describe, grouped, nodes_are
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
 from dbt_anymetrics.output.text import LABELS
 from dbt_anymetrics.result import Counts, Item, Result, Status
@@ -22,15 +22,15 @@ class JsonReporter:
         self._output = output
 
     def note(self, text: str) -> None:
-        """Tell something that is good to know."""
+        """Show something that is good to know."""
         self._output.log(_event("Note", "info", text), "info")
 
     def warning(self, text: str) -> None:
-        """Tell something odd; the work goes on."""
+        """Show a warning; the work goes on."""
         self._output.log(_event("Warning", "warn", text), "warn")
 
     def error(self, text: str) -> None:
-        """Tell what went wrong beside the refreshes."""
+        """Show an error that does not belong to a single refresh."""
         self._output.log(_event("Error", "error", text), "error")
 
     def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
@@ -40,7 +40,7 @@ class JsonReporter:
                 self._result(item)
         untouched = (item for item in items if isinstance(item, Result) and item.status is Status.UNTOUCHED)
         for group in grouped(untouched):
-            text = f"{group.number} configured nodes not refreshed: {group.reason}"
+            text = f"{nodes_are(group.number)} not refreshed: {group.reason}"
             self._output.result(_event("Untouched", "info", text, nodes=group.number, reason=group.reason), "info")
         if opening:
             self._output.result(_event("Opening", "info", str(opening), opening=opening), "info")

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import click
 
-from dbt_anymetrics.output.grouping import Group, describe, grouped
+from dbt_anymetrics.output.grouping import Group, describe, grouped, nodes_are
 from dbt_anymetrics.output.text import LABELS
 from dbt_anymetrics.result import Item, Refresh, Result, Status, count
 from dbt_anymetrics.text import one_line
@@ -37,7 +37,8 @@ def plan_lines(items: Iterable[Item], *, every: bool = False) -> Iterator[str]:
 
 def _reason(group: Group) -> Iterator[str]:
     if group.status is Status.UNTOUCHED and not group.is_wrong:
-        yield f"        {group.number:,} configured nodes: {one_line(group.reason or '', 1000)} (--all lists them)"
+        reason, them = one_line(group.reason or "", 1000), "it" if group.number == 1 else "them"
+        yield f"        {nodes_are(group.number)} not refreshed: {reason} (--all lists {them})"
     elif group.is_large:
         yield _line(*LABELS[group.status], f"{group} because {group.reason}")
     else:

@@ -1,4 +1,4 @@
-"""How far long work has come: counted in one place, drawn as a bar on a terminal or told in the lines of a log."""
+"""How far long work has come: counted in one place, shown as a bar on a terminal or as lines in a log."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dbt_anymetrics.output.terminal import columns, echo, is_terminal
 _LONG = 100
 
 _LINES = 20
-"""Lines that a log gets for long work, whatever its size."""
+"""How many lines a log gets for long work."""
 
 _FEW = 25
-"""Refreshes that such a line stands for at least; and until so many are done, no pace can be told from them."""
+"""The least number of refreshes between two such lines. Before so many are done, no pace is shown."""
 
 _PAUSE = 0.1
 """Seconds between two drawings of the bar."""
@@ -30,12 +30,12 @@ Clock = Callable[[], float]
 
 
 def is_long(total: int) -> bool:
-    """Whether so many refreshes are long work: those that succeed are counted then, and have no line each."""
+    """Whether so many refreshes are long work: those that succeed are only counted then."""
     return total >= _LONG
 
 
 class Progress:
-    """What is done of the work that begins now, how fast, and how long the rest takes at that pace."""
+    """How much of the work is done, how fast, and how long the rest takes at that pace."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.done = 0
@@ -45,7 +45,7 @@ class Progress:
         self._started = clock()
 
     def count(self, done: int, total: int, *, ok: bool) -> None:
-        """Take note of one more refresh that came to its end."""
+        """Count one more refresh that has ended."""
         self.done = done
         self.total = total
         self._errors += not ok
@@ -57,7 +57,7 @@ class Progress:
         return self.done % every == 0 and self.done < self.total
 
     def parts(self) -> list[str]:
-        """What there is to tell, what matters most first."""
+        """What can be shown, the most important first."""
         counts = [f"{self.done} of {self.total} done", f"OK={self.done - self._errors} ERROR={self._errors}"]
         if self.done < _FEW:
             return counts
@@ -71,7 +71,7 @@ class Progress:
 
 
 class Bar:
-    """One line at the foot of a terminal on stderr, drawn again as the work goes on; nothing where there is none."""
+    """A line at the bottom of a terminal on stderr, redrawn as the work goes on. Without a terminal there is none."""
 
     def __init__(self, *, hidden: bool = False, clock: Clock = time.monotonic) -> None:
         self.visible = not hidden and is_terminal(sys.stderr)

@@ -58,13 +58,13 @@ class Reporter(Protocol):
     """What tells the user, as it happens."""
 
     def note(self, text: str) -> None:
-        """Tell something that is good to know."""
+        """Show something that is good to know."""
 
     def warning(self, text: str) -> None:
-        """Tell something odd; the work goes on."""
+        """Show a warning; the work goes on."""
 
     def error(self, text: str) -> None:
-        """Tell what went wrong beside the refreshes."""
+        """Show an error that does not belong to a single refresh."""
 
     def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
         """Tell what is not sent and why, and what will be sent; `opening` is None when nothing is sent."""
@@ -76,7 +76,7 @@ class Reporter(Protocol):
         """Tell how one refresh ended; `number` counts from 1."""
 
     def unsent(self, total: int, result: Result) -> None:
-        """Tell of one of `total` refreshes that was not sent, or whose answer nobody waited for."""
+        """Tell of one of `total` refreshes that was not sent, or whose answer was not waited for."""
 
     def end(self, counts: Counts) -> None:
         """Tell that all is done."""

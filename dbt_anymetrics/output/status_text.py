@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import click
 
-from dbt_anymetrics.ledger.ledger import CommandEntry, Entry
+from dbt_anymetrics.ledger.entries import CommandEntry, Elsewhere, Entry
 from dbt_anymetrics.output.plan_text import date_ranges
 from dbt_anymetrics.result import Result
 from dbt_anymetrics.text import one_line
@@ -61,9 +61,12 @@ def causes(entries: Iterable[Entry]) -> list[Cause]:
 
 
 def status_lines(
-    pending: Sequence[Cause], mistakes: Sequence[Result], commands: Sequence[CommandEntry]
+    pending: Sequence[Cause],
+    mistakes: Sequence[Result],
+    commands: Sequence[CommandEntry],
+    elsewhere: Sequence[Elsewhere],
 ) -> Iterator[str]:
-    """What is pending by cause, the nodes with wrong settings, and the last commands."""
+    """What is pending by cause, the nodes with wrong settings, the last commands, and what is pending elsewhere."""
     yield "Pending" if pending or mistakes else "Nothing is pending."
     for cause in pending:
         yield from cause.lines()
@@ -73,23 +76,28 @@ def status_lines(
     yield "Last commands" if commands else "No command is known."
     for command in commands:
         yield f"  {_command(command)}"
+    if elsewhere:
+        yield ""
+        yield "Pending for another AnyMetrics or tenant"
+        yield from (f"  {one_line(str(each), 1000)}" for each in elsewhere)
 
 
 def _reason(entry: Entry) -> str:
     if entry.tests:
         names = ", ".join(one_line(test, 200) for test in entry.tests[:_TABLES])
         return f"wait until a failed test passes ({names})"
-    reason = one_line(entry.message or "not sent: the command ended early", 500)
+    reason = one_line(entry.message or "not sent", 500)
     return reason if not entry.perhaps_sent or "may have refreshed" in reason else f"{reason} (perhaps sent)"
 
 
 def _command(entry: CommandEntry) -> str:
-    ended = "killed" if entry.ended_at else "at work"
-    if entry.exit_code is not None:
-        ended = f"exit code {entry.exit_code}"
+    head = f"{_minute(entry.started_at)}  {entry.command:<8}"
     date_of_run = f", date of the run: {entry.run_date}" if entry.run_date else ""
+    if entry.exit_code is None:  # its counts are noted at its end
+        state = "it ended early: its end is not in the ledger" if entry.ended_at else "it is running"
+        return f"{head} ({state}{date_of_run})"
     already = f", already refreshed: {entry.counts.already}" if entry.counts.already else ""
-    return f"{_minute(entry.started_at)}  {entry.command:<8} {entry.counts}{already} ({ended}{date_of_run})"
+    return f"{head} {entry.counts}{already} (exit code {entry.exit_code}{date_of_run})"
 
 
 def _minute(moment: datetime) -> str:

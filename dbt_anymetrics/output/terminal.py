@@ -1,7 +1,8 @@
-"""Writing to the streams of this process in a way that never raises.
+"""Writing to the streams of this process without a traceback, and without stopping the work.
 
 The text may come from a server, the stream may have any encoding, its reader may be gone and its disk may be full. None
-of that may stop the work, so each output of this package goes through `echo`.
+of that may stop the work, so what a command tells while it works goes through `echo`, which never raises. A command
+whose output is its purpose uses `show`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from contextlib import suppress
 from typing import TextIO
 
 import click
+
+from dbt_anymetrics.errors import RecordError
 
 ESCAPE = "dbt_anymetrics.escape"
 """Name of an error handler for encoding: what an encoding lacks is written as JSON writes it, for example \\u4e2d."""
@@ -29,6 +32,21 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
         click.echo(fitted(text, stream), err=err, nl=nl)
     except (OSError, ValueError):  # its reader is gone, the disk is full, or somebody closed it
         return
+
+
+def show(text: str) -> None:
+    """Write to stdout what the user called the command for. Raises RecordError when it cannot be written.
+
+    A reader that has gone away, such as `head`, is no error.
+    """
+    if sys.stdout is None:  # closed before Python started
+        return
+    try:
+        click.echo(fitted(text, sys.stdout))
+    except (BrokenPipeError, ValueError):
+        return
+    except OSError as error:
+        raise RecordError(f"cannot be written ({error.strerror})", where="stdout") from None
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -55,7 +73,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Give up streams whose reader is gone: Python would complain of them, and change the exit code, when it ends."""
+    """Give up streams whose reader is gone: for these, Python prints an error at its end and changes the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             _finish(stream)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from dbt_anymetrics.output.grouping import Group, describe, grouped
+from dbt_anymetrics.output.grouping import Group, describe, grouped, nodes_are
 from dbt_anymetrics.output.progress import Progress, is_long
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
 from dbt_anymetrics.result import Counts, Item, Result, Status
@@ -17,7 +17,7 @@ _WIDTH = 80
 """Columns of a line before its answer, as in dbt; fewer on a narrow terminal."""
 
 _LONG_WAIT = 5.0
-"""Seconds: a longer wait is told each time, a shorter one once for each reason."""
+"""Seconds. A longer wait is shown each time, a shorter one once for each reason."""
 
 LABELS = {
     Status.SUCCESS: ("OK", "green"),
@@ -43,15 +43,15 @@ class TextReporter:
         self._already = "already refreshed"
 
     def note(self, text: str) -> None:
-        """Tell something that is good to know."""
+        """Show something that is good to know."""
         self._output.log(one_line(text, 1000), "info")
 
     def warning(self, text: str) -> None:
-        """Tell something odd; the work goes on."""
+        """Show a warning; the work goes on."""
         self._output.log(f"{click.style('WARN', fg='yellow')} {one_line(text, 1000)}", "warn")
 
     def error(self, text: str) -> None:
-        """Tell what went wrong beside the refreshes."""
+        """Show an error that does not belong to a single refresh."""
         self._output.log(f"{click.style('ERROR', fg='red')} {one_line(text, 1000)}", "error")
 
     def begin(self, items: Iterable[Item], opening: Opening | None) -> None:
@@ -103,7 +103,7 @@ class TextReporter:
         if group.first[0].is_done_before:
             self._already = _way(group.first[0])
         elif group.status is Status.UNTOUCHED and not group.is_wrong:
-            self._output.result(f"{_nodes(group.number)} not refreshed: {reason}", "info")
+            self._output.result(f"{nodes_are(group.number)} not refreshed: {reason}", "info")
         elif group.is_large:
             self._output.result(f"{_label(group.status)} {group}: {reason}", _level(group.status))
         else:
@@ -139,15 +139,11 @@ def _label(status: Status) -> str:
     return click.style(label, fg=colour)
 
 
-def _nodes(number: int) -> str:
-    return "1 configured node is" if number == 1 else f"{number:,} configured nodes are"
-
-
 def _level(status: Status) -> Level:
     return "error" if status in (Status.ERROR, Status.PENDING) else "info"
 
 
 def _answer(result: Result) -> str:
-    """What stands for the answer on a line: AnyMetrics' code, else the HTTP status."""
+    """How a line shows the answer: AnyMetrics' code, else the HTTP status."""
     answer = result.code if result.code and result.code != "200" else result.http_status
     return one_line(str(answer or "no answer"), 40)

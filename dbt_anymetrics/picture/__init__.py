@@ -1,4 +1,4 @@
-"""One picture of what became of tables and dates, and the page that shows it.
+"""A picture of tables and dates with their results, and the page that shows it.
 
 It is made of plain data and knows neither the sandbox nor the ledger: both give it their attempts.
 """

@@ -1,4 +1,4 @@
-"""Why tables and dates are not refreshed: equal problems told once, with all that they concern."""
+"""Why tables and dates are not refreshed: equal problems together, with all tables and dates that they concern."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cause:
     id: str
     title: str
     attempts: Sequence[Attempt]
-    is_mended: bool
+    is_resolved: bool
     """Whether later attempts succeeded."""
 
     @property
@@ -51,13 +51,13 @@ class Cause:
 
 
 def causes(cells: Iterable[Cell], unplaced: Iterable[Attempt]) -> list[Cause]:
-    """Group all that is not as it should be: what is open before what was mended, failures before the rest.
+    """Group the problems by cause: open ones before resolved ones, and failures before the rest.
 
-    The causes of the newest day come first, and of one day those that concern most.
+    Then the causes of the newest day come first, and those of one day by the number of attempts.
     """
     groups: dict[Key, list[Attempt]] = {}
-    for is_mended, attempt in _problems(cells, unplaced):
-        groups.setdefault(_key(attempt, is_mended=is_mended), []).append(attempt)
+    for is_resolved, attempt in _problems(cells, unplaced):
+        groups.setdefault(_key(attempt, is_resolved=is_resolved), []).append(attempt)
     return sorted(map(_cause, groups, groups.values()), key=_rank)
 
 
@@ -72,9 +72,9 @@ def _problems(cells: Iterable[Cell], unplaced: Iterable[Attempt]) -> Iterator[tu
             yield False, attempt
 
 
-def _key(attempt: Attempt, *, is_mended: bool) -> Key:
+def _key(attempt: Attempt, *, is_resolved: bool) -> Key:
     outcome = attempt.outcome
-    return is_mended, outcome.status, outcome.code, outcome.http_status, _shape(attempt)
+    return is_resolved, outcome.status, outcome.code, outcome.http_status, _shape(attempt)
 
 
 def _shape(attempt: Attempt) -> str:
@@ -87,19 +87,19 @@ def _shape(attempt: Attempt) -> str:
 
 
 def _cause(key: Key, attempts: list[Attempt]) -> Cause:
-    is_mended, status, code, http_status, shape = key
+    is_resolved, status, code, http_status, shape = key
     newest_first = sorted(attempts, key=when, reverse=True)
     messages = {attempt.outcome.message for attempt in attempts}
     message = shape if len(messages) > 1 else next(iter(messages))
     title = message or code or (f"HTTP {http_status}" if http_status else status.value)
     digest = sha256(repr(key).encode(errors="backslashreplace")).hexdigest()[:12]
-    return Cause(digest, title, newest_first, is_mended)
+    return Cause(digest, title, newest_first, is_resolved)
 
 
 def _rank(cause: Cause) -> tuple[object, ...]:
     newest = when(cause.attempts[0])
     order = 0 if cause.status.is_failure else _ORDER.index(cause.status)
-    return cause.is_mended, order, -newest.date().toordinal(), -len(cause.attempts), -newest.timestamp(), cause.title
+    return cause.is_resolved, order, -newest.date().toordinal(), -len(cause.attempts), -newest.timestamp(), cause.title
 
 
 def _short_names(tables: Sequence[Table]) -> Iterator[str]:

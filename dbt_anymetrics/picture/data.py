@@ -1,7 +1,7 @@
 """The picture as compact JSON, which the scripts draw.
 
-A cell is one character, an attempt is five items of a flat list, and what many attempts share stands once in a list of
-outcomes. Attempts that would make the page too large are left out and counted.
+A cell is one character, an attempt is five items of a flat list, and what many attempts share is stored once, in a list
+of outcomes. Attempts that would make the page too large are left out and counted.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _LETTERS = {
 }
 _NONE = "."
 _REFRESHED = "123456789+"
-_MENDED = "ABCDEFGHIJ"
+_RESOLVED = "ABCDEFGHIJ"
 """As the line before, for cells that were refreshed after a failure."""
 
 
 def encode(picture: Picture, room: int = ROOM) -> str:
-    """Give the picture as JSON that can stand in a `<script>` of an HTML page."""
+    """Give the picture as JSON that is safe in a `<script>` of an HTML page."""
     text = json.dumps(_Document(picture, room).content(), ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -83,7 +83,7 @@ class _Document:
         return row.rstrip(_NONE)
 
     def _attempt(self, attempt: Attempt) -> list[Any]:
-        """Where it belongs, how long before the newest it was, what came of it, and how long it took."""
+        """Its date, how long before the newest attempt it was, its outcome, its trace id, and how long it took."""
         return [
             self._days[attempt.day] if attempt.table and attempt.day else -1,
             self._newest - _milliseconds(attempt.time) if attempt.time else -1,
@@ -96,8 +96,8 @@ class _Document:
         own = {id(attempt) for attempt in cause.attempts}
         others = [position for position, each in enumerate(self._others) if id(each) in own]
         _, age, outcome, *_ = self._attempt(cause.attempts[0])
-        places, count, is_mended = self._places[cause.id], len(cause.attempts), int(cause.is_mended)
-        return [cause.id, outcome, age, _text(cause.title), cause.where, count, is_mended, places, others]
+        places, count, is_resolved = self._places[cause.id], len(cause.attempts), int(cause.is_resolved)
+        return [cause.id, outcome, age, _text(cause.title), cause.where, count, is_resolved, places, others]
 
     def _places_of(self, cause: Cause) -> list[list[int]]:
         """The index of each table, and the ranges of its days."""
@@ -112,7 +112,7 @@ def _letter(cell: Cell) -> str:
     letter = _LETTERS.get(cell.status)
     if letter:
         return letter
-    return (_MENDED if cell.is_mended else _REFRESHED)[min(cell.times, len(_REFRESHED)) - 1]
+    return (_RESOLVED if cell.is_resolved else _REFRESHED)[min(cell.times, len(_REFRESHED)) - 1]
 
 
 def _ranges(indexes: Iterable[int], gaps: Container[int]) -> list[int]:

@@ -8,13 +8,13 @@ from dbt_anymetrics.picture.model import Attempt, Outcome, when
 from dbt_anymetrics.picture.picture import Picture
 
 _OVERHEAD = 24
-"""Bytes that an attempt or an outcome takes beside its texts."""
+"""Bytes that an attempt or an outcome takes in addition to its texts."""
 
 
 class Details:
     """The attempts that fit: one of each cause always, then those that failed, then the newest.
 
-    When the room is short, older successes go without their trace ids, which take the most of it, and the oldest are
+    When there is little room, older successes have no trace ids, which are the largest part, and the oldest are
     left out. `outcomes` numbers the outcomes of all that fit, `left` counts what does not.
     """
 

@@ -11,7 +11,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class Status(str, Enum):
-    """Where an attempt, or the cell of a table and date, stands."""
+    """The status of an attempt, or of the cell of a table and date."""
 
     REFRESHED = "refreshed"
     AGAIN = "again"
@@ -34,7 +34,7 @@ class Status(str, Enum):
 
 
 class Table(NamedTuple):
-    """A table as AnyMetrics names it. Tables of one data source, catalog and schema stand together."""
+    """A table as AnyMetrics names it. Tables of one data source, catalog and schema are shown together."""
 
     source: str
     catalog: str
@@ -96,7 +96,7 @@ class Cell:
 
     @property
     def last(self) -> Attempt:
-        """The newest attempt, which decides where the cell stands."""
+        """The newest attempt, which decides the status of the cell."""
         return self.attempts[-1]
 
     @property
@@ -106,7 +106,7 @@ class Cell:
 
     @property
     def status(self) -> Status:
-        """Where the cell stands."""
+        """The status of the cell."""
         status = self.last.outcome.status
         return Status.AGAIN if status is Status.REFRESHED and self.times > 1 else status
 
@@ -116,6 +116,6 @@ class Cell:
         return next((each for each in reversed(self.attempts) if each.outcome.status.is_failure), None)
 
     @property
-    def is_mended(self) -> bool:
+    def is_resolved(self) -> bool:
         """Whether it failed first and was refreshed later."""
         return self.last.outcome.status is Status.REFRESHED and self.last_failure is not None

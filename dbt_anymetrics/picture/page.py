@@ -23,7 +23,7 @@ _SCRIPTS = (
 
 @dataclass(frozen=True)
 class Live:
-    """Where the page asks for newer data, and what it says once nobody answers there.
+    """Where the page asks for newer data, and what it says when there is no answer any more.
 
     The address gets the parameter `seen`, with the version of the data that the page has; it answers 204 when there
     is nothing newer, else with the JSON of `encode` and its version in the header ETag.
@@ -36,7 +36,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Page:
-    """What stands around the picture."""
+    """The texts around the picture."""
 
     title: str
     place: str = ""

@@ -49,7 +49,7 @@ class Picture:
 
     @property
     def counts(self) -> Counter[Status]:
-        """How many cells stand where; an attempt without a cell counts for itself when it did not succeed."""
+        """How many cells have which status. An attempt without a cell is counted too when it did not succeed."""
         beside = (each.outcome.status for each in self.unplaced if each.outcome.status is not Status.REFRESHED)
         return Counter([*(cell.status for cell in self.cells), *beside])
 

@@ -10,7 +10,7 @@ _FEW = 3
 
 
 def day_text(day: date) -> str:
-    """`5 Nov 2025`, whatever the locale."""
+    """`5 Nov 2025`, in every locale."""
     return f"{day.day} {_month(day)}"
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox can answer: the honest answers, and every odd or broken one a client must survive."""
+"""What the sandbox can answer: the documented answers, and every strange or broken one that a client has to handle."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Answer:
 
 
 def envelope(data: object = True, **other: object) -> dict[str, object]:
-    """Make the envelope of the AnyMetrics API page, Data Update: a success unless told otherwise."""
+    """Make the envelope of the AnyMetrics API page, Data Update: a success by default."""
     success = {"success": True, "code": "200", "errorMsg": None, "detailErrorMsg": None, "traceId": ""}
     return {"data": data, **success, **other}
 

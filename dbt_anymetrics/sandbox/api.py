@@ -25,7 +25,7 @@ Answers = Callable[[int], "Shape | None"]
 
 
 class Api:
-    """Answers requests as the sandbox was told to, and remembers them; safe to share between threads."""
+    """Answers requests as the options of the sandbox say, and remembers them; safe to share between threads."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Api:
 
     def exchange(self, request: Request, refused: Answer | None = None) -> tuple[Answer, str]:
         """Decide the answer, unless the request was `refused` before it was read whole; give its trace id too."""
-        # First of all, so that no message, record or page can come to hold a secret.
+        # Before anything else, so that no message, record or page can contain a secret.
         request = request.without_secrets(self._identity.auth_value, self._identity.tenant_id)
         answer = refused or self._answer(request)
         received = self._record(request, answer)

@@ -33,7 +33,7 @@ class FrontPage:
         self._attempts: list[Attempt] = []
 
     def html(self) -> str:
-        """Give the page as it is now."""
+        """Give the current page."""
         attempts, version = self._now()
         environment = self._environment
         page = Page(
@@ -94,7 +94,7 @@ def _outcome(received: Received) -> Outcome:
 def _status(received: Received) -> Status:
     if received.ok:
         return Status.REFRESHED
-    # A code that is not 200 is AnyMetrics' own no. Without one, a gateway answered, or nobody.
+    # A code other than 200 is a refusal by AnyMetrics itself. Without a code, a gateway answered, or nothing did.
     return Status.REFUSED if received.code not in (None, "200") else Status.FAILED
 
 

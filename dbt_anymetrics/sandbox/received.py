@@ -20,7 +20,7 @@ class Received:
     `number` counts all requests from 0, `time` is UTC in ISO 8601, `path` includes the query. `ok` is the verdict
     a correct client reaches, `status` is None where no status line was sent; `code`, `message` and `detail` are those
     of the answer. The trace id is set even where the answer has no place for it. Every header that can hold a secret
-    reads `***`, and so does the value of auth-value wherever else it stands.
+    reads `***`, and so does the value of auth-value wherever else it occurs.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Request:
     body: bytes = b""
 
     def without_secrets(self, auth_value: str, tenant_id: str) -> Request:
-        """Copy the request with the mask wherever a secret stands, except in the header auth-value itself."""
+        """Copy the request with the mask wherever a secret occurs, except in the header auth-value itself."""
         secrets = secrets_in((auth_value, self.headers["auth-value"]), tenant_id)
         headers = Message()
         for name, value in self.headers.items():
@@ -65,7 +65,7 @@ def secrets_in(values: Iterable[str | None], tenant_id: str) -> list[str]:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Put the mask where a secret stands."""
+    """Replace each secret by the mask."""
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text
@@ -78,7 +78,7 @@ def masked_headers(headers: Message) -> dict[str, str]:
 
 
 def named_in(body: bytes) -> tuple[str | None, str | None]:
-    """Find the table name and the partition in a body, however wrong the rest of it is."""
+    """Find the table name and the partition in a body, even when the rest of the body is wrong."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

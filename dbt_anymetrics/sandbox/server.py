@@ -25,7 +25,7 @@ from dbt_anymetrics.sandbox.validation import BODY_LIMIT, Identity, RefusedError
 
 HOST = "127.0.0.1"
 AUTH_VALUE = "not-a-real-credential"
-"""Public. It is no ordinary word, for a client removes its credential from everything that it shows."""
+"""It is public. It is not an ordinary word, because a client removes its credential from everything that it shows."""
 
 STOP_SECONDS = 10
 
@@ -38,7 +38,7 @@ class Sandbox:
     """A local stand-in for the AnyMetrics API, as a context manager; it serves from a daemon thread.
 
     It checks each request against the AnyMetrics API page, Data Update. A request that breaks a rule is refused
-    whatever `answers` says; any other gets the shape `answers` names, or the documented success. A callable is
+    in any case; any other gets the shape that `answers` names, or the documented success. A callable is
     given the number of the trigger call, counted from 0; a shape alone also answers the read of the metrics list.
     `on_request` is called from the serving threads, before the answer is sent.
 
@@ -140,7 +140,7 @@ class _Server(ThreadingMixIn, TCPServer):
     """What ThreadingHTTPServer is, without its look-up of the host's name, and able to close its connections."""
 
     daemon_threads = True
-    # Elsewhere it lets a port be had again at once; on Windows it would let two servers have the same one.
+    # On other systems this makes a port usable again at once; on Windows it would allow two servers on the same port.
     allow_reuse_address = sys.platform != "win32"
     request_queue_size = 128
 

@@ -163,10 +163,10 @@ def parse_object(body: bytes) -> dict[str, object]:
 
 
 def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make the object, unless a field stands in it twice."""
+    """Make the object. Raises ValueError when a field occurs twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise ValueError("a field stands in it twice")
+        raise ValueError("a field occurs twice")
     return fields
 
 
@@ -223,7 +223,7 @@ def parse_table_name(text: str) -> TableName:
 
 
 def check_part(part: str, value: str) -> None:
-    """Refuse a part of a table name that cannot stand between dots."""
+    """Refuse a part of a table name that is not valid between dots."""
     if not value:
         raise ValueError(f"has no {part}")
     if "." in value:

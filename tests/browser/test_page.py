@@ -62,6 +62,17 @@ def test_the_newest_date_is_the_first_and_in_view(tab: Open, file: File) -> None
     assert opened.locator("#body .cell").first.get_attribute("aria-label") == "Tuesday 25 November 2025: refreshed"
 
 
+def test_the_head_of_a_month_fits_above_its_dates_however_few(tab: Open, file: File) -> None:
+    days = ["2025-11-03", "2025-11-02", "2025-11-01", "2025-05-31", "2025-03-02", "2025-03-01", "2025-02-28"]
+    opened = tab(file([attempt(day=date.fromisoformat(day)) for day in days]))
+    assert texts(opened, "#head .month") == ["Nov 2025", "May", "Mar", "Feb"]
+    for head in opened.locator("#head .month").all():
+        month, text = head.bounding_box(), head.locator("span").bounding_box()
+        assert month is not None
+        assert text is not None
+        assert text["x"] + text["width"] <= month["x"] + month["width"]
+
+
 def test_failures_are_told_by_cause_with_the_whole_text_and_all_trace_ids(tab: Open, file: File) -> None:
     attempts = [attempt(outcome=OK), *days_of(ORDERS, SYSTEM_ERROR, 21)]
     opened = tab(file(attempts))

@@ -118,5 +118,5 @@ def test_options_of_ours_before_dbts_command_are_ours(shop: Shop, sandbox: Sandb
 def test_our_options_behind_dbts_command_are_refused_before_dbt_runs(shop: Shop, sandbox: Sandbox) -> None:
     done = shop.program("dbt", *ONE, "--run-date", DAY, ANYMETRICS_DBT=DBT)
     assert done.returncode == 2
-    assert "--run-date is an option of dbt-anymetrics and has to stand before dbt's command" in done.stderr
+    assert "--run-date is an option of dbt-anymetrics and must go before dbt's command" in done.stderr
     assert done.stdout == ""

@@ -48,7 +48,7 @@ def test_a_test_that_passes_on_dbt_retry_lets_its_table_be_refreshed(
     assert pending(shop.target) == []
 
 
-def test_dbt_test_with_the_hook_lets_go_too(shop: Shop, sandbox: Sandbox) -> None:
+def test_dbt_test_with_the_hook_refreshes_what_was_held_back_too(shop: Shop, sandbox: Sandbox) -> None:
     with_hook(shop).dbt("build", "--select", "fct_order_items", "--vars", f"{{ds: {DAY}, fail_test: true}}")
     with duckdb.connect(str(next(shop.folder.glob("*.duckdb")))) as data:
         data.execute("update main.fct_order_items set quantity = 4 where quantity is null")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -214,6 +215,37 @@ def test_every_answer_that_came_before_a_kill_is_in_the_record_and_exactly_the_r
         again = Counter(sent(sandbox))
         assert {refresh: again[refresh] for refresh in held} == dict.fromkeys(held, 1)
         assert len(again) == REFRESHES
+
+
+def test_status_after_a_kill_says_at_once_what_was_perhaps_sent(tmp_path: Path) -> None:
+    target = scenario("1.11", "build", tmp_path / "target")
+    arrived, over = threading.Barrier(3), threading.Event()
+
+    def hold(_number: int) -> None:
+        arrived.wait(ENDED)
+        over.wait(ENDED)
+
+    with Sandbox(answers=hold) as sandbox:
+        shop = Shop(tmp_path, sandbox.environment)
+        with shop.started("refresh", "--threads", "2") as process:
+            arrived.wait(ENDED)
+            running = shop.cli("status").stdout
+            process.kill()
+            process.communicate(timeout=ENDED)
+        over.set()
+        for _ in range(2):  # the first look changes nothing
+            shown = shop.cli("status").stdout
+            found = json.loads(shop.cli("status", "--output", "json").stdout)
+            pending_ones = found["pending"]
+            assert len(pending_ones) == REFRESHES
+            assert all(entry["perhaps_sent"] for entry in pending_ones)
+            claimed = sum("AnyMetrics may have refreshed it" in entry["message"] for entry in pending_ones)
+            assert claimed == rows(target, "SELECT count(*) FROM claim")[0][0] >= 2
+            assert "not sent" not in shown
+            assert "(it ended early: its end is not in the ledger" in shown
+            assert found["commands"][0]["ended_at"] is not None
+    assert "a command that is still running sends it" in running
+    assert "(it is running" in running
 
 
 # The moments that chance seldom hits: between two operations on files.

@@ -1,4 +1,4 @@
-"""Which folder of the package may import which: data flows one way, and so do the imports."""
+"""Which folder of the package may import which, and that an import inside a function says why it is there."""
 
 from __future__ import annotations
 
@@ -54,6 +54,22 @@ def test_a_file_imports_only_from_below(path: Path) -> None:
     here = place(path)
     above = {name for name in imports(path) if name not in GROUND | {here} | MAY_IMPORT[here]}
     assert above == set()
+
+
+def unmarked(path: Path) -> list[str]:
+    """The imports inside functions whose line does not say why, where the module does not say it for all of them."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    if any(line.startswith("# lazy: ") for line in lines):
+        return []
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = [node for each in functions for node in ast.walk(each) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return [lines[node.lineno - 1].strip() for node in inside if "  # lazy: " not in lines[node.lineno - 1]]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_an_import_inside_a_function_says_why(path: Path) -> None:
+    assert unmarked(path) == []
 
 
 def test_no_folder_is_both_above_and_below_another() -> None:

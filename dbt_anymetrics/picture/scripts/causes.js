@@ -6,7 +6,7 @@ function causes() {
   const seen = picture.causes.filter(concernsShown);
   if (!seen.length) return "";
   return html`<h2 class="hidden">What is not refreshed</h2>
-    ${openCauses(seen.filter(({mended}) => !mended))}${mendedCauses(seen.filter(({mended}) => mended))}`;
+    ${openCauses(seen.filter(({resolved}) => !resolved))}${resolvedCauses(seen.filter(({resolved}) => resolved))}`;
 }
 
 function concernsShown({cells}) {
@@ -20,9 +20,9 @@ function openCauses(all) {
     ${first.map(cause)}${first.length < all.length && more}</div>`;
 }
 
-function mendedCauses(all) {
-  const opened = state.open.has("mended");
-  return all.length > 0 && html`<details class="mended" data-key="mended" data-open="mended" ${opened && OPEN}>
+function resolvedCauses(all) {
+  const opened = state.open.has("resolved");
+  return all.length > 0 && html`<details class="resolved" data-key="resolved" data-open="resolved" ${opened && OPEN}>
     <summary>${counted(all.length, "earlier cause")}, since then refreshed</summary>
     <div class="card">${opened && all.map(cause)}</div></details>`;
 }

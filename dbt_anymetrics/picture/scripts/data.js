@@ -25,9 +25,9 @@ function read(content) {
     return group;
   });
   const others = content.others.map(([what, ...rest]) => attempt(null, -1, ...rest, what));
-  const causes = content.causes.map(([id, outcome, age, title, where, count, mended, cells, positions]) => ({
+  const causes = content.causes.map(([id, outcome, age, title, where, count, resolved, cells, positions]) => ({
     id, outcome: outcomes[outcome], time: age < 0 ? null : content.newest - age, title, where, count,
-    mended: mended === 1, cells, positions,
+    resolved: resolved === 1, cells, positions,
   }));
   const attempts = [...tables.flatMap((table) => table.attempts), ...others].filter((each) => each.time !== null);
   attempts.sort((a, b) => b.time - a.time);

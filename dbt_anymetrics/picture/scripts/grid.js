@@ -59,7 +59,11 @@ function months(days) {
 function monthHead({month, from, to}) {
   // The gap before a month belongs to it.
   const begin = from && picture.days[from].gap ? edges[from] - GAP : edges[from];
-  return html`<span class="month" data-width="${edges[to + 1] - begin}"><span>${month}</span></span>`;
+  const dates = to - from + 1;
+  // Above one or two dates there is no room for the year.
+  const text = dates > 2 ? month : month.slice(0, 3);
+  return html`<span class="month ${dates === 1 && "narrow"}" title="${month}"
+    data-width="${edges[to + 1] - begin}"><span>${text}</span></span>`;
 }
 
 function corner(days) {

@@ -419,4 +419,4 @@ def test_a_sandbox_whose_port_is_taken_says_so(tmp_path: Path) -> None:
         taken.listen()
         done = Shop(tmp_path).cli("sandbox", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 2
-    assert "cannot be had" in done.stderr
+    assert "cannot be used" in done.stderr

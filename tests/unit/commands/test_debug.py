@@ -62,6 +62,14 @@ def test_a_connection_that_does_not_work_is_an_error(
     assert last_line(done.stdout).endswith("found: see ERROR above.")
 
 
+def test_every_setting_of_the_connection_that_is_missing_is_named(recorded: Shop) -> None:
+    names = ("ANYMETRICS_URL", "ANYMETRICS_TENANT_ID", "ANYMETRICS_AUTH_TYPE", "ANYMETRICS_AUTH_VALUE")
+    missing = dict.fromkeys(names, " ")
+    done = project(recorded).cli("debug", **missing)
+    assert done.returncode == 2
+    assert f"not set: {', '.join(missing)}" in done.stdout
+
+
 def test_outside_a_project_it_is_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
     done = Shop(tmp_path, sandbox.environment).cli("debug")
     assert done.returncode == 2

@@ -55,14 +55,17 @@ def test_what_a_test_held_back_is_refreshed_for_its_own_date_when_the_test_passe
     assert f"REFRESH {TABLE} for {DAY} (model.shop.orders)" in plan.stdout
     done = bare.cli("refresh", "--run-date", "2024-08-01")
     assert done.returncode == 0
-    assert "model.shop.orders let go" in done.stderr
+    assert (
+        "model.shop.orders is no longer held back by a failed test: refreshing what earlier dbt runs built"
+        in done.stderr
+    )
     assert (sent(sandbox), pending(bare.target)) == ([(TABLE, DAY)], [])
     assert sent(sandbox) == [(TABLE, DAY)]
 
 
 @pytest.mark.parametrize("which", ["test", "build", "retry"])
 @pytest.mark.parametrize(("status", "is_sent"), [("pass", True), ("warn", True), ("fail", False), ("skipped", False)])
-def test_a_test_lets_go_when_it_passes_in_a_command_that_runs_it(
+def test_a_test_holds_back_until_it_passes_in_a_command_that_runs_it(
     which: str, status: str, is_sent: bool, bare: Shop, sandbox: Sandbox
 ) -> None:
     ran(bare, *HELD, invocation="first")
@@ -72,7 +75,7 @@ def test_a_test_lets_go_when_it_passes_in_a_command_that_runs_it(
     assert sent(sandbox) == ([(TABLE, DAY)] if is_sent else [])
 
 
-def test_a_compilation_does_not_let_go(bare: Shop, sandbox: Sandbox) -> None:
+def test_a_compilation_frees_nothing(bare: Shop, sandbox: Sandbox) -> None:
     ran(bare, *HELD, invocation="first")
     bare.cli("refresh", "--run-date", DAY)
     ran(bare, (TEST, "success"), invocation="later", which="compile")
@@ -161,9 +164,52 @@ def test_what_is_pending_for_another_tenant_is_neither_sent_nor_lost(tmp_path: P
         done = shop.cli("retry", **second.environment)
         assert (done.returncode, second.received) == (0, [])
         assert shop.cli("refresh", "--run-date", DAY, **second.environment).returncode == 0
-        assert "Pending for another AnyMetrics or tenant: 1" in shop.cli("status", **second.environment).stdout
+        elsewhere = f"Pending for another AnyMetrics or tenant\n  {first.url}, tenant tn_a: 1 refresh\n"
+        assert elsewhere in shop.cli("status", **second.environment).stdout
+        asked = json.loads(shop.cli("status", "--output", "json", **second.environment).stdout)
+        assert asked["elsewhere"] == [{"address": first.url, "tenant_id": "tn_a", "pending": 1}]
         assert len(shop.cli("status", **first.environment).stdout.split(TABLE)) == 2
         assert rows(shop.target, "SELECT tenant_id FROM service ORDER BY 1") == [("tn_a",), ("tn_b",)]
+
+
+@pytest.mark.parametrize(("command", "code"), [("status", 2), ("plan", 0)])
+def test_a_ledger_of_several_tenants_says_which_they_are(command: str, code: int, tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    ran(shop, ("orders", "success"), invocation="first")
+    with Sandbox(tenant_id="tn_a") as first, Sandbox(tenant_id="tn_b") as second:
+        for sandbox in (first, second):
+            assert shop.cli("refresh", "--run-date", DAY, **sandbox.environment).returncode == 0
+        done = shop.cli(command)
+    assert done.returncode == code
+    assert "the ledger holds several AnyMetrics or tenants" in done.stderr
+    for sandbox, tenant_id in ((first, "tn_a"), (second, "tn_b")):
+        assert f"{sandbox.url}, tenant {tenant_id}" in done.stderr
+
+
+def test_without_commands_there_is_no_heading_for_them(bare: Shop) -> None:
+    done = bare.cli("status")
+    assert done.stdout.splitlines()[1:] == ["Nothing is pending.", "", "No command is known."]
+
+
+def test_keeping_nothing_forgets_the_command_and_what_it_refreshed(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    for _ in range(2):
+        assert bare.cli("refresh", "--run-date", DAY, "--keep-days", "0").returncode == 0
+        assert "No command is known." in bare.cli("status").stdout
+    assert sent(sandbox) == [(TABLE, DAY)] * 2
+
+
+def test_a_plan_says_that_it_is_one(bare: Shop) -> None:
+    ran(bare, ("orders", "success"), invocation="first")
+    assert json.loads(bare.cli("plan", "--output", "json").stdout)["args"]["command"] == "plan"
+
+
+def test_what_is_held_back_of_one_table_is_told_in_the_singular(bare: Shop) -> None:
+    ran(bare, *HELD, invocation="first")
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, ("customers", "success"), invocation="second")
+    done = bare.cli("refresh", "--run-date", DAY)
+    assert "1 refresh held back by a failed test. 'dbt-anymetrics status' lists it" in done.stderr
 
 
 def test_without_a_tenant_what_is_not_refreshed_is_told_to_be_forgotten(tmp_path: Path) -> None:
@@ -296,7 +342,7 @@ def test_a_damaged_ledger_is_never_told_to_have_nothing_pending(command: str, re
     done = recorded.cli(command)
     assert done.returncode == 2
     assert "is not a ledger" in done.stderr
-    assert "What is pending stands in it" in done.stderr
+    assert "It holds what is pending, so that is not known now" in done.stderr
     assert "Nothing is pending" not in done.stdout + done.stderr
     asides = list(recorded.target.glob("*.damaged-*"))
     assert len(asides) == int(command == "retry")

@@ -232,6 +232,46 @@ def test_what_a_dead_command_was_sending_is_free_and_perhaps_sent(change: str, d
     assert "AnyMetrics may have refreshed it" in found[0][1]
 
 
+def reasons(database: Database) -> list[tuple[str | None, bool]]:
+    """Why each entry is pending, and whether it was perhaps sent, without a command that ends the dead."""
+    ledger, _ = Ledger.find(database, "http://a", "tn")
+    return [(entry.message, entry.perhaps_sent) for entry in ledger.entries()]
+
+
+def test_while_a_command_runs_what_it_is_asked_for_is_its_work(database: Database) -> None:
+    running = begin(database)
+    running.ask([refresh(), refresh(DAYS[1])], ())
+    running.claim([refresh()], force=False)
+    assert reasons(database) == [("a command that is still running sends it", False)] * 2
+    (command,) = running.ledger.commands(1)
+    assert (command.ended_at, command.exit_code) == (None, None)
+
+
+@pytest.mark.parametrize("is_noted", [False, True], ids=["seen by a reader", "noted by a later command"])
+def test_what_a_command_without_an_end_was_asked_for_is_perhaps_sent(is_noted: bool, database: Database) -> None:
+    # It was killed, or its ledger went away while it sent: the ledger looks the same.
+    dead = begin(database)
+    dead.ask([refresh(day) for day in DAYS], ())
+    send(dead, done(refresh(DAYS[2]), Status.ERROR))
+    dead.claim([refresh()], force=False)
+    database.write(lambda statements: statements.run("UPDATE command SET pid = 4194304 WHERE id = 1"))
+    if is_noted:
+        begin(database, invocation="later")
+    (claimed, waiting, failed) = reasons(database)
+    assert (claimed[0] or "").endswith("AnyMetrics may have refreshed it")
+    assert (waiting[0] or "").startswith("it is not known whether it was sent")
+    assert (claimed[1], waiting[1], failed) == (True, True, ("no", False))
+    command = dead.ledger.commands(2)[-1]
+    assert (command.ended_at is None, command.exit_code) == (False, None)
+
+
+def test_what_a_command_left_that_ended_as_it_should_was_not_sent(database: Database) -> None:
+    command = begin(database)
+    command.ask([refresh()], ())
+    command.end(Counts(not_sent=1), 2, 90)
+    assert reasons(database) == [("not sent: its command ended before it sent anything", False)]
+
+
 def test_a_command_of_another_machine_that_was_just_seen_is_not_disturbed(database: Database) -> None:
     theirs, ours = begin(database), begin(database)
     theirs.ask([refresh()], ())

@@ -253,7 +253,7 @@ def test_a_plan_lists_each_node_with_its_table_and_dates_or_the_reason() -> None
         "SKIP    model.shop.other because dbt did not build it: error",
         "ERROR   model.shop.other because anymetrics.tabel: is not a setting",
         f"SKIP    {TABLE} 2024-07-17 because already refreshed by the hook; --force sends it again",
-        "        1 configured nodes: not part of this run (--all lists them)",
+        "        1 configured node is not refreshed: not part of this run (--all lists it)",
         "Plan: 4 to refresh, 1 skipped, 1 wrong, 1 already refreshed, 1 not touched.",
     ]
 

@@ -100,6 +100,36 @@ def test_no_command_fails_for_what_it_has_to_show(encoding: str, arguments: tupl
     assert "UnicodeEncodeError" not in done.stdout + done.stderr
 
 
+SHOWING = [
+    ("plan",),
+    ("plan", "--output", "json"),
+    ("status",),
+    ("status", "--output", "json"),
+    ("debug",),
+    ("refresh", "--output", "json"),
+    ("retry", "--output", "json"),
+]
+"""Commands whose purpose is what they print."""
+
+
+@pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
+def test_a_command_that_cannot_show_what_it_is_for_fails(arguments: tuple[str, ...], recorded: Shop) -> None:
+    recorded.cli("refresh")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dbt_anymetrics", *arguments],
+            cwd=recorded.folder,
+            env=recorded.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Error: stdout: cannot be written (No space left on device)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [("plan",), ("refresh", "--run-date", DAY), ("--help",)])
 def test_a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code(
     arguments: tuple[str, ...], recorded: Shop

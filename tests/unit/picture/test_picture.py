@@ -138,7 +138,7 @@ def test_what_was_refreshed_later_is_told_apart_and_last() -> None:
     orders, items = others("orders", "items")
     attempts = [attempt(SYSTEM_ERROR, orders), attempt(OK, orders, minute=1), attempt(UNAVAILABLE, items, minute=-99)]
     causes = Picture.of(attempts).causes
-    assert [(each.title, each.is_mended) for each in causes] == [
+    assert [(each.title, each.is_resolved) for each in causes] == [
         ("the gateway says 503 Service Unavailable", False),
         ("System error", True),
     ]

@@ -318,7 +318,7 @@ def test_a_trigger_that_is_not_called_json_is_refused(sandbox: Sandbox, content_
         (b"true", "it is a boolean"),
         (b"1", "it is a number"),
         (b'{"tableName": NaN}', "NaN is not JSON"),
-        (b'{"tableName": "a", "tableName": "b"}', "a field stands in it twice"),
+        (b'{"tableName": "a", "tableName": "b"}', "a field occurs twice"),
         (b'{"tableName": "\xff"}', "invalid start byte"),
         (b"\xef\xbb\xbf{}", "BOM"),
         (b"[" * 60_000, "recursion"),
