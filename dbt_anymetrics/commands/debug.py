@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.commands.prepare import (
-    NO_SETTINGS,
     Plan,
     connection_of,
     inputs_of,
@@ -22,6 +21,7 @@ from dbt_anymetrics.commands.prepare import (
     read_only,
     shown_state,
 )
+from dbt_anymetrics.commands.remarks import NO_SETTINGS
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS, Inputs
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.errors import AnyMetricsError, UsageError

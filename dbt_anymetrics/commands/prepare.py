@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.dbt_run.frozen import frozen
+from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
@@ -40,7 +39,7 @@ from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.holding import released
-from dbt_anymetrics.planning.plan import NOT_SELECTED, Held, plan
+from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.planning.selection import parse, selected
 from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
@@ -50,14 +49,6 @@ if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
 
 _IN_IT = "It holds what is pending, so that is not known now"
-
-_CANDIDATES = 10
-"""AnyMetrics and tenants that an error lists."""
-
-_SAME_WORK = timedelta(hours=12)
-"""A dbt command and its retry are not further apart."""
-
-NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -219,7 +210,7 @@ def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Le
             raise UsageError(opened.warnings[0], hint=_IN_IT)
         ledger, candidates = Ledger.find(opened.database, address_of(options), tenant_of(options))
         if candidates:
-            hint = f"Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to one of these: {_named(candidates)}"
+            hint = f"Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to one of these: {remarks.named(candidates)}"
             raise UsageError("the ledger holds several AnyMetrics or tenants", where=opened.database.where, hint=hint)
         check_read(opened.loss or ledger.loss)
         yield ledger, opened
@@ -244,11 +235,6 @@ def read_only(opened: Opened) -> Iterator[str]:
     """What to say of a ledger that can be read and not written, to a command that only reads it."""
     if opened.database.is_read_only:
         yield f"{opened.database.where} is read-only: a command that sends cannot remember anything in it"
-
-
-def _named(candidates: Sequence[str]) -> str:
-    more = len(candidates) - _CANDIDATES
-    return "; ".join([*candidates[:_CANDIDATES], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _normal(address: object) -> str | None:
@@ -299,10 +285,10 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         invocations=invocations,
         warnings=[
             *inputs.warnings,
-            *_nothing(items, options),
-            *_unclear(candidates),
-            *_frozen(inputs, options, orders),
-            *_unseen(inputs, options, ledger),
+            *remarks.nothing(items, options.models),
+            *remarks.unclear(candidates),
+            *remarks.kept(inputs, orders, project_of(options).folder),
+            *remarks.overwritten(inputs, options.command, ledger),
         ],
         notes=[_no_longer_held(freed)] if freed else [],
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
@@ -338,43 +324,3 @@ def _no_longer_held(freed: Sequence[Refresh]) -> str:
     nodes = list(dict.fromkeys(refresh.unique_id for refresh in freed))
     verb = "is" if len(nodes) == 1 else "are"
     return f"{', '.join(nodes)} {verb} no longer held back by a failed test: refreshing what earlier dbt runs built"
-
-
-def _nothing(items: Collection[Item], options: Options) -> Iterator[str]:
-    if not items:
-        yield NO_SETTINGS
-    elif all(not isinstance(item, Refresh) and item.message == NOT_SELECTED for item in items):
-        yield (f"no configured node matches --select {' '.join(options.models)}")
-
-
-def _frozen(inputs: Inputs, options: Options, orders: Orders) -> Iterator[str]:
-    if orders.partition is not None:
-        return
-    newest = inputs.runs[-1]
-    if nodes := list(frozen(inputs.manifest, newest, newest.started_at.date(), project_of(options).folder)):
-        yield (
-            f"{', '.join(nodes)}: the date of anymetrics.partition is older than this dbt run, and its .yml file has a "
-            "template that moves with the time. dbt keeps such a date from the day on which it read the file: write "
-            "run_date or run_date-1 in its place"
-        )
-
-
-def _unseen(inputs: Inputs, options: Options, ledger: Ledger) -> Iterator[str]:
-    """Say after `dbt retry` that it overwrote the results of the dbt command before it, unless these were seen."""
-    newest = inputs.runs[-1]
-    if not newest.is_retry or len(inputs.runs) > 1 or options.command not in ("refresh", "plan", "python"):
-        return
-    if not ledger.knows_run_since(newest.started_at - _SAME_WORK, newest.invocation_id):
-        yield (
-            "the last dbt command was 'dbt retry', which runs only what had failed and overwrites run_results.json: "
-            "what the dbt command before it built is not refreshed now. Use the hook, 'dbt-anymetrics dbt', or a "
-            "refresh after each dbt command"
-        )
-
-
-def _unclear(candidates: Sequence[str]) -> Iterator[str]:
-    if candidates:
-        yield (
-            "the ledger holds several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
-            f"is refreshed already. It knows {_named(candidates)}"
-        )

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": {"commands", "dbt_run", "ledger", "output", "parameters"},
     "picture": set(),
     "sandbox": {"picture", "output"},
-    "parameters": {"dbt_run"},
+    "parameters": {"dbt_run", "planning"},
     "cli": {"commands", "parameters", "output", "sandbox"},
     "options": {"dbt_run"},
     "__main__": {"cli", "output"},

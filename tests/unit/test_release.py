@@ -71,7 +71,7 @@ def test_the_wheel_holds_the_package_and_its_metadata_and_nothing_else(wheel: zi
 def test_the_wheel_needs_nothing_of_the_checks_and_no_dbt(wheel: zipfile.ZipFile) -> None:
     metadata = wheel.read(f"dbt_anymetrics-{__version__}.dist-info/METADATA").decode()
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
-    assert sorted(needed) == ["click", "jinja2", "msgspec", "pyyaml", "requests", "tzdata"]
+    assert sorted(needed) == ["click", "jinja2", "msgspec", "pyyaml", "requests", "truststore", "tzdata"]
 
 
 # The dbt package

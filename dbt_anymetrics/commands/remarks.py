@@ -1,0 +1,71 @@
+"""What is odd about a plan, and said before it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from dbt_anymetrics.dbt_run.frozen import frozen
+from dbt_anymetrics.dbt_run.inputs import Inputs
+from dbt_anymetrics.ledger.ledger import Ledger
+from dbt_anymetrics.planning.dates import Orders
+from dbt_anymetrics.planning.plan import NOT_SELECTED
+from dbt_anymetrics.result import Item, Refresh
+
+_SAME_WORK = timedelta(hours=12)
+"""A dbt command and its retry are not further apart."""
+
+NO_SETTINGS = "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh"
+
+_CANDIDATES = 10
+"""AnyMetrics and tenants that an error lists."""
+
+
+def nothing(items: Collection[Item], select: Sequence[str]) -> Iterator[str]:
+    """Warn of a plan that can refresh nothing, whatever dbt built."""
+    if not items:
+        yield NO_SETTINGS
+    elif all(not isinstance(item, Refresh) and item.message == NOT_SELECTED for item in items):
+        yield (f"no configured node matches --select {' '.join(select)}")
+
+
+def kept(inputs: Inputs, orders: Orders, folder: Path) -> Iterator[str]:
+    """Warn of dates in .yml files that partial parsing has kept from an earlier day."""
+    if orders.partition is not None:
+        return
+    newest = inputs.runs[-1]
+    if nodes := list(frozen(inputs.manifest, newest, newest.started_at.date(), folder)):
+        yield (
+            f"{', '.join(nodes)}: the date of anymetrics.partition is older than this dbt run, and its .yml file has a "
+            "template that moves with the time. dbt keeps such a date from the day on which it read the file: write "
+            "run_date or run_date-1 in its place"
+        )
+
+
+def overwritten(inputs: Inputs, command: str, ledger: Ledger) -> Iterator[str]:
+    """Say after `dbt retry` that it overwrote the results of the dbt command before it, unless these were seen."""
+    newest = inputs.runs[-1]
+    if not newest.is_retry or len(inputs.runs) > 1 or command not in ("refresh", "plan", "python"):
+        return
+    if not ledger.knows_run_since(newest.started_at - _SAME_WORK, newest.invocation_id):
+        yield (
+            "the last dbt command was 'dbt retry', which runs only what had failed and overwrites run_results.json: "
+            "what the dbt command before it built is not refreshed now. Use the hook, 'dbt-anymetrics dbt', or a "
+            "refresh after each dbt command"
+        )
+
+
+def unclear(candidates: Sequence[str]) -> Iterator[str]:
+    """Warn that it is not known which of these AnyMetrics is meant."""
+    if candidates:
+        yield (
+            "the ledger holds several AnyMetrics or tenants: set ANYMETRICS_URL and ANYMETRICS_TENANT_ID to see what "
+            f"is refreshed already. It knows {named(candidates)}"
+        )
+
+
+def named(candidates: Sequence[str]) -> str:
+    """The first of several AnyMetrics and tenants, and how many more there are."""
+    more = len(candidates) - _CANDIDATES
+    return "; ".join([*candidates[:_CANDIDATES], *([f"and {more:,} more"] if more > 0 else [])])
