@@ -15,12 +15,14 @@ from dbt_anymetrics.output.terminal import echo
 from dbt_anymetrics.parameters import (
     AROUND,
     ARTIFACT,
+    DROP,
     EVERY,
     KEEP,
     OBJECT,
     OUTPUT,
     PLAN,
     PROJECT,
+    SELECT,
     SENDING,
     SERVICE,
     STATE,
@@ -124,9 +126,15 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
 
 
 @main.command()
-@options(*PROJECT, *VARS, *SENDING, *STATE, *KEEP, *OUTPUT)
+@options(*PROJECT, *VARS, *SELECT, *SENDING, *STATE, *KEEP, *DROP, *OUTPUT)
 def retry(**given: Any) -> None:
     """Send again what failed or was not sent, of every dbt run."""
+    if given["drop"]:
+        from dbt_anymetrics.commands.drop import drop as forget
+        from dbt_anymetrics.commands.prepare import reporter_for
+
+        asked = _options(given)
+        _exit(forget(asked, reporter_for(asked)))
     from dbt_anymetrics.commands.retry import retry as run
 
     _run(run, {**given, "command": "retry"})

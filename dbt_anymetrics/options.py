@@ -49,6 +49,8 @@ class Options(Struct, frozen=True, kw_only=True):
     models: Sequence[str] = ()
     force: bool = False
     every: bool = False
+    drop: bool = False
+    yes: bool = False
     command: str = "refresh"
 
     state: str | None = None

@@ -180,8 +180,7 @@ _PLAN = (
     click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 )
 
-_DBTS_PLAN = (
-    *VARS,
+SELECT = (
     click.option(
         "-s",
         "--select",
@@ -195,7 +194,7 @@ _DBTS_PLAN = (
     ),
 )
 
-PLAN = (*_PLAN, *_DBTS_PLAN)
+PLAN = (*_PLAN, *VARS, *SELECT)
 
 SERVICE = (
     click.option("--url", envvar="ANYMETRICS_URL", show_envvar=True, metavar="URL", help="Base address of AnyMetrics."),
@@ -254,6 +253,12 @@ SENDING = (*_SENDING, *_DBTS_SENDING)
 
 AROUND = (*_PLAN, *_SENDING, *KEEP)
 """Those that dbt has no option of the same name for."""
+
+
+DROP = (
+    click.option("--drop", is_flag=True, help="Do not send what is pending, but forget it, after a question."),
+    click.option("--yes", is_flag=True, help="Answer yes to the question."),
+)
 
 
 def _output(what: str) -> Decorator:

@@ -18,7 +18,7 @@ from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
-from dbt_anymetrics.dbt_run.selectable import by_name, read_selectable
+from dbt_anymetrics.dbt_run.selectable import by_name, named_as, read_selectable
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Document, read_earlier
 from dbt_anymetrics.ledger.database import DamagedError, Database, is_server, shown_address
@@ -137,6 +137,22 @@ def _selected(options: Options, inputs: Inputs) -> frozenset[str] | None:
     if is_plain and (found := selected(selection, by_name(inputs.manifest))):
         return found
     return selected(selection, read_selectable(inputs.manifest_path))
+
+
+def chosen_nodes(select: Sequence[str], unique_ids: Collection[str]) -> frozenset[str]:
+    """Those of the ledger's nodes that `--select` means; all without one. Raises UsageError for what only dbt knows."""
+    if not select:
+        return frozenset(unique_ids)
+    selection = parse(select)
+    known = {criterion.method for criteria in selection for criterion in criteria} <= {
+        "name",
+        "package",
+        "resource_type",
+    }
+    if not known:
+        hint = "The ledger knows the names, the packages and the resource types of nodes"
+        raise UsageError(f"{' '.join(select)} asks for what the ledger does not know", where="--select", hint=hint)
+    return selected(selection, {unique_id: named_as(unique_id) for unique_id in unique_ids})
 
 
 def address_of(options: Options) -> str | None:

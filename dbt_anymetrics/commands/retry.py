@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
-from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, ledger_to_show, lost, project_of
+from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, chosen_nodes, ledger_to_show, lost, project_of
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.artifact import read_earlier
 from dbt_anymetrics.ledger.database import is_server
@@ -43,7 +43,10 @@ def _check_ledger(options: Options, folder: Path) -> None:
 
 
 def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
-    pending, mistakes, backlog = ledger.pending(), ledger.mistakes(), ledger.backlog()
+    backlog = ledger.backlog()
+    chosen = chosen_nodes(options.models, ledger.pending_by_node())
+    pending = LazyCollection(lambda: (refresh for refresh in ledger.pending() if refresh.unique_id in chosen))
+    mistakes = [mistake for mistake in ledger.mistakes() if mistake.unique_id in chosen]
     if not pending and not mistakes and not backlog.held and not ledger.loss:
         reporter.note("Nothing is pending, so there is nothing to send again.")
     if backlog.held:

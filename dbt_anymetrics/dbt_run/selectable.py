@@ -43,3 +43,9 @@ def by_name(manifest: Manifest) -> dict[str, Selectable]:
         )
         for unique_id, node in manifest.nodes.items()
     }
+
+
+def named_as(unique_id: str) -> Selectable:
+    """What the id of a node says of it: `model.shop.dim_products.v2`."""
+    kind, package, name, *version = [*unique_id.split("."), "", ""][:4]
+    return Selectable(name=name, resource_type=kind, package_name=package, version="".join(version).removeprefix("v"))

@@ -238,6 +238,12 @@ class Ledger:
         )
         return [Elsewhere(address=row[0], tenant_id=row[1], pending=row[2]) for row in rows]
 
+    def pending_by_node(self) -> dict[str, int]:
+        """How many refreshes are pending of each node, held back or not; 0 for one whose settings were wrong."""
+        sql = "SELECT unique_id, count(*) FROM refresh WHERE service = ? AND status = 'pending' GROUP BY unique_id"
+        numbers = {row[0]: int(row[1]) for row in self._rows(sql, self._service)}
+        return {**{mistake.unique_id: 0 for mistake in self.mistakes()}, **numbers}
+
     def mistakes(self) -> list[Result]:
         """The nodes that were built and could not be refreshed, because their settings were wrong."""
         rows = self._rows(

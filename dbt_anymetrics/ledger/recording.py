@@ -80,6 +80,16 @@ class Recording:
             for refresh in each.refreshes:
                 yield *self._key(refresh), refresh.unique_id, None, tests, now
 
+    def drop(self, unique_ids: Iterable[str], keep_days: float) -> None:
+        """Take what is pending of these nodes, held back or not, and their mistakes, for done with, and end."""
+        self._database.write(lambda statements: self._drop(statements, unique_ids))
+        self.end(Counts(), 0, keep_days)
+
+    def _drop(self, statements: Statements, unique_ids: Iterable[str]) -> None:
+        for unique_id in unique_ids:
+            statements.run(_DROP, self._service, unique_id)
+            statements.run("DELETE FROM mistake WHERE service = ? AND unique_id = ?", self._service, unique_id)
+
     def claim(self, refreshes: Sequence[Refresh], *, force: bool) -> Claimed:
         """Claim what is to be sent next; with `force`, also what was confirmed for its dbt run meanwhile."""
         return self._database.write(lambda statements: self._claim(statements, refreshes, force=force))
@@ -221,11 +231,11 @@ INSERT INTO refresh
     (service, invocation_id, table_name, partition, unique_id, message, held_by, asked_at, status)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')
 ON CONFLICT (service, invocation_id, table_name, partition) DO UPDATE
-SET unique_id = excluded.unique_id, message = excluded.message, held_by = excluded.held_by
-WHERE refresh.status = 'pending'
+SET unique_id = excluded.unique_id, message = excluded.message, held_by = excluded.held_by, status = 'pending'
+WHERE refresh.status <> 'success'
 """
 
-_ASK_AGAIN = _ASK.replace("WHERE refresh.status = 'pending'", ", status = 'pending', perhaps_sent = 0")
+_ASK_AGAIN = _ASK.replace("WHERE refresh.status <> 'success'", ", perhaps_sent = 0")
 
 _MISTAKE = """
 INSERT INTO mistake (service, unique_id, message, invocation_id, asked_at) VALUES (?, ?, ?, ?, ?)
@@ -253,6 +263,11 @@ WHERE service = ? AND table_name = ? AND partition = ? AND status = 'pending' AN
 _FAIL = """
 UPDATE refresh SET message = ?, perhaps_sent = ?, outcome = ?
 WHERE service = ? AND invocation_id = ? AND table_name = ? AND partition = ? AND status = 'pending'
+"""
+
+_DROP = """
+UPDATE refresh SET status = 'dropped', held_by = NULL, perhaps_sent = 0
+WHERE service = ? AND unique_id = ? AND status = 'pending'
 """
 
 _IS_DONE = """

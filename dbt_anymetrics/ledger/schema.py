@@ -38,7 +38,8 @@ TABLES = (
     )""",
     "CREATE INDEX command_invocation ON command (invocation_id)",
     "CREATE INDEX command_running ON command (id) WHERE ended_at IS NULL",
-    # Each refresh asked for, and its status: `pending` or `success`. `held_by` are the failed tests that hold it.
+    # Each refresh asked for, and its status: `pending`, `success` or `dropped`.
+    # `held_by` are the failed tests that hold it.
     """CREATE TABLE refresh (
         id {id},
         service {reference} NOT NULL,

@@ -304,6 +304,69 @@ def test_a_removed_ledger_is_not_made_again_from_the_artifact(recorded: Shop, sa
     assert len(sandbox.received) == 2 * asked
 
 
+# Dropped
+
+
+@pytest.fixture
+def backlog(bare: Shop) -> Shop:
+    """Two tables that are pending, one that a test holds back, and a node with wrong settings."""
+    known = manifest_json(
+        *(node_json(name, META) for name in ("orders", "customers", "held")),
+        node_json("wrong", {**META, "anymetrics.tabel": "x"}),
+        data_test_json("not_null", attached_to="held"),
+    )
+    names = ("orders", "customers", "held", "wrong")
+    ran(bare, *((name, "success") for name in names), (TEST, "fail"), invocation="first", known=known)
+    assert bare.cli("refresh", "--run-date", DAY, ANYMETRICS_AUTH_VALUE="").returncode == 2
+    assert len(pending(bare.target)) == 3
+    return bare
+
+
+def test_what_is_dropped_is_not_sent_any_more(backlog: Shop, sandbox: Sandbox) -> None:
+    done = backlog.cli("retry", "--drop", "--yes")
+    assert done.returncode == 0
+    assert "Dropped 3 pending refreshes. They are sent again only when" in done.stderr
+    assert pending(backlog.target) == []
+    assert "Nothing is pending" in backlog.cli("retry").stderr
+    assert "Nothing is pending" in backlog.cli("status").stdout
+    assert "retry --drop" in backlog.cli("status").stdout
+    assert sandbox.received == []
+
+
+def test_what_is_dropped_can_be_selected(backlog: Shop, sandbox: Sandbox) -> None:
+    assert backlog.cli("retry", "--drop", "--yes", "-s", "ord*", "-s", "wrong").returncode == 0
+    assert len(pending(backlog.target)) == 2
+    assert backlog.cli("retry", "-s", "orders").returncode == 0
+    assert sandbox.received == []
+    assert backlog.cli("retry", "-s", "customers held").returncode == 0
+    assert sent(sandbox) == [(TABLE.replace("orders", "customers"), DAY)]
+
+
+def test_what_was_dropped_and_is_built_again_is_pending_again(backlog: Shop, sandbox: Sandbox) -> None:
+    assert backlog.cli("retry", "--drop", "--yes").returncode == 0
+    assert backlog.cli("refresh", "--run-date", DAY, "-s", "orders", ANYMETRICS_AUTH_VALUE="").returncode == 2
+    assert pending(backlog.target) == [(TABLE, DAY)]
+    assert backlog.cli("retry").returncode == 0
+    assert sent(sandbox) == [(TABLE, DAY)]
+
+
+def test_nothing_is_dropped_without_an_answer(backlog: Shop) -> None:
+    done = backlog.program("retry", "--drop")
+    assert done.returncode == 2
+    assert "--drop: there is nobody to ask" in done.stderr
+    assert "Give --yes to drop 3 pending refreshes of model.shop.customers, model.shop.held" in done.stderr
+    assert len(pending(backlog.target)) == 3
+
+
+@pytest.mark.parametrize("selection", ["tag:x", "path:models"])
+def test_what_the_ledger_does_not_know_selects_nothing_to_drop(selection: str, backlog: Shop) -> None:
+    for arguments in (("retry", "--drop", "--yes"), ("retry",)):
+        done = backlog.cli(*arguments, "-s", selection)
+        assert done.returncode == 2
+        assert "asks for what the ledger does not know" in done.stderr
+    assert len(pending(backlog.target)) == 3
+
+
 # The state elsewhere
 
 

@@ -1,0 +1,51 @@
+"""`dbt-anymetrics retry --drop`: forget what is pending, after a question."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from dbt_anymetrics.commands.prepare import address_of, chosen_nodes, ledger_to_show, tenant_of
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.ledger.recording import Command, Recording
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.reporter import Reporter
+
+
+def drop(options: Options, reporter: Reporter) -> int:
+    """Drop all that is pending, or what is pending of the selected nodes, and return the exit code.
+
+    Raises UsageError when there is nobody to ask, and no `--yes`.
+    """
+    with ledger_to_show(options, only_to_read=False) as (ledger, opened):
+        address, tenant_id = address_of(options), tenant_of(options)
+        if not (address and tenant_id):
+            hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
+            raise UsageError("it has to be clear for which AnyMetrics", where="--drop", hint=hint)
+        numbers = ledger.pending_by_node()
+        chosen = chosen_nodes(options.models, numbers)
+        total = sum(numbers[unique_id] for unique_id in chosen)
+        if not chosen:
+            reporter.note("Nothing is pending that could be dropped.")
+            return 0
+        if not _agreed(options, f"{_refreshes(total)} of {', '.join(sorted(chosen))}"):
+            reporter.note("Nothing was dropped.")
+            return 0
+        command = Command(kind="retry --drop", process=os.getpid())
+        Recording(opened.database, address, tenant_id, command).drop(chosen, options.keep_days)
+        reporter.note(f"Dropped {_refreshes(total)}. They are sent again only when a dbt run builds them again.")
+    return 0
+
+
+def _agreed(options: Options, what: str) -> bool:
+    if options.yes:
+        return True
+    if not sys.stdin or not sys.stdin.isatty():
+        raise UsageError("there is nobody to ask", where="--drop", hint=f"Give --yes to drop {what}")
+    return click.confirm(f"Drop {what}? They will not be sent any more", err=True)
+
+
+def _refreshes(number: int) -> str:
+    return "1 pending refresh" if number == 1 else f"{number:,} pending refreshes"
