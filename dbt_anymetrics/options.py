@@ -45,6 +45,7 @@ class Options(Struct, frozen=True, kw_only=True):
     hook_partition: list[str] | None = None
     seen_args: Args | None = None
     timezone: str = "UTC"
+    min_interval: str | None = None
     vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
     models: Sequence[str] = ()
     force: bool = False

@@ -177,6 +177,13 @@ _PLAN = (
         metavar="DATES",
         help="Refresh these dates for every node, regardless of its settings: a date, a range or a list.",
     ),
+    click.option(
+        "--min-interval",
+        envvar="ANYMETRICS_MIN_INTERVAL",
+        show_envvar=True,
+        metavar="LENGTH",
+        help="Do not send what was confirmed less long ago, such as 15m; it stays pending. [default: off]",
+    ),
     click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 )
 

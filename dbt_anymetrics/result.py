@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -47,12 +47,16 @@ Key = tuple[str | None, str, date]
 
 
 class Refresh(Struct, frozen=True, kw_only=True, gc=False):
-    """One table and date to refresh: the dbt node that it belongs to, and dbt's id of the run that built it."""
+    """One table and date to refresh: the dbt node that it belongs to, and dbt's id of the run that built it.
+
+    It is not sent when it was confirmed less than `min_interval` ago, whichever run asked for it.
+    """
 
     unique_id: str
     table_name: str
     partition: date
     invocation_id: str | None = None
+    min_interval: timedelta | None = None
 
     @property
     def key(self) -> Key:
@@ -92,6 +96,8 @@ class Result(Struct, frozen=True, kw_only=True, gc=False):
     """Whether it was sent without an answer: AnyMetrics may have refreshed it."""
     timing: Timing | None = None
     invocation_id: str | None = None
+    postponed: bool = False
+    """Whether it is not sent now, and stays pending."""
 
     @property
     def is_done_before(self) -> bool:

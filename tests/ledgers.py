@@ -19,6 +19,13 @@ def rows(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return connection.execute(sql, values).fetchall()
 
 
+def changed(path: Path, sql: str) -> None:
+    """Change what stands in a ledger, as time would."""
+    with closing(sqlite3.connect(path / FILE_NAME)) as connection:
+        connection.execute(sql)
+        connection.commit()
+
+
 def confirmed(path: Path) -> dict[tuple[str, str], str]:
     """The trace of each table and date that stands as refreshed."""
     query = (

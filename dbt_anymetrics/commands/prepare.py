@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.holding import released
+from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.planning.selection import parse, selected
@@ -124,9 +126,17 @@ def orders_of(options: Options, inputs: Inputs) -> Orders:
         run_date=options.run_date,
         hook_run_date=options.hook_run_date,
         timezone=options.timezone,
+        min_interval=_min_interval(options),
         selected=_selected(options, inputs),
         vars=options.vars,
     )
+
+
+def _min_interval(options: Options) -> timedelta | None:
+    try:
+        return parse_interval(options.min_interval) if options.min_interval else None
+    except UsageError as error:
+        raise UsageError(error.what, where="--min-interval / ANYMETRICS_MIN_INTERVAL", hint=error.hint) from None
 
 
 def _selected(options: Options, inputs: Inputs) -> frozenset[str] | None:
@@ -291,7 +301,9 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         inputs.manifest, inputs.runs, orders, project_of(options).vars(newest.results.metadata.dbt_version), os.environ
     )
     invocations = list(dict.fromkeys(run.invocation_id for run in inputs.runs))
-    items = made.items if options.force else ledger.without_confirmed(made.items, invocations)
+    items = made.items
+    if not options.force:
+        items = ledger.without_recent(ledger.without_confirmed(items, invocations))
     freed = _freed(ledger, made.held, items, inputs, orders)
     return Plan(
         options=options,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
 
 import msgspec
@@ -118,6 +118,40 @@ class Ledger:
             else:
                 done = self._confirmed(*table)
                 yield from (_of_node(item.unique_id, done.get(str(item.partition))) or item for item in group)
+
+    def without_recent(self, items: LazyCollection[Item]) -> LazyCollection[Item]:
+        """The same items, with what was confirmed less than its minimum interval ago as postponed."""
+        return LazyCollection(lambda: self._without_recent(items))
+
+    def _without_recent(self, items: LazyCollection[Item]) -> Iterator[Item]:
+        now, known, recent = datetime.now(timezone.utc), timedelta(), dict[tuple[str, str], datetime]()
+        for item in items:
+            if isinstance(item, Refresh) and item.min_interval:
+                if item.min_interval > known:
+                    known, recent = item.min_interval, self._confirmed_since(now - item.min_interval)
+                confirmed_at = recent.get((item.table_name, str(item.partition)))
+                if confirmed_at and now - confirmed_at < item.min_interval:
+                    yield _postponed(item, now - confirmed_at)
+                    continue
+            yield item
+
+    def _confirmed_since(self, moment: datetime) -> dict[tuple[str, str], datetime]:
+        """When each table and date was confirmed, as far as that was since then. Outcomes are in the order of time."""
+        found: dict[tuple[str, str], datetime] = {}
+        last = self._newest + 1
+        while rows := self._rows(
+            "SELECT o.id, o.status, o.completed_at, r.service, r.table_name, r.partition FROM outcome o "
+            f"JOIN refresh r ON r.id = o.refresh WHERE o.id < ? ORDER BY o.id DESC LIMIT {PAGE}",
+            last,
+        ):
+            last = rows[-1][0]
+            for _, status, completed_at, service, table_name, partition in rows:
+                ended = datetime.fromisoformat(completed_at)
+                if ended < moment:
+                    return found
+                if service == self._service and status == Status.SUCCESS.value:
+                    found.setdefault((table_name, partition), ended)
+        return found
 
     def knows_run_since(self, moment: datetime, other_than: str | None) -> bool:
         """Whether a command has worked since then for another dbt run than this one."""
@@ -252,6 +286,13 @@ class Ledger:
         return [
             Result(unique_id=row[0], status=Status.ERROR, message=row[1], invocation_id=row[2] or None) for row in rows
         ]
+
+
+def _postponed(refresh: Refresh, ago: timedelta) -> Result:
+    minutes = int(ago.total_seconds() // 60)
+    when = "less than a minute" if not minutes else f"{minutes:,} minute{'s' * (minutes > 1)}"
+    message = f"confirmed {when} ago, and its minimum interval is {refresh.min_interval}; it stays pending"
+    return refresh.result(Status.SKIPPED, message, postponed=True)
 
 
 def _them(number: int) -> str:

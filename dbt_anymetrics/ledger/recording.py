@@ -73,6 +73,9 @@ class Recording:
             if isinstance(item, Refresh):
                 right.add(item.unique_id)
                 yield *self._key(item), item.unique_id, None, None, now
+            elif item.postponed:
+                right.add(item.unique_id)
+                yield *self._key_of(item), item.unique_id, item.message, None, now
             elif item.status is Status.ERROR:
                 wrong.append(item)
         for each in held:
@@ -170,6 +173,9 @@ class Recording:
 
     def _pair(self, refresh: Refresh) -> Pair:
         return self._service, refresh.table_name, refresh.partition.isoformat()
+
+    def _key_of(self, result: Result) -> tuple[int, str, str, str]:
+        return self._service, result.invocation_id or "", result.table_name or "", str(result.partition)
 
     def _key(self, refresh: Refresh) -> tuple[int, str, str, str]:
         return self._service, refresh.invocation_id or "", refresh.table_name, refresh.partition.isoformat()

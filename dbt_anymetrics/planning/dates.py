@@ -27,6 +27,7 @@ class Orders(Struct, frozen=True, kw_only=True):
     run_date: str | None = None
     hook_run_date: str | None = None
     timezone: str = "UTC"
+    min_interval: timedelta | None = None
     selected: frozenset[str] | None = None
     vars: Mapping[str, Any] = MappingProxyType({})
 

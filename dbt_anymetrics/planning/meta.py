@@ -11,6 +11,7 @@ import msgspec
 
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning import partition
+from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.text import shown
 
 PREFIX = "anymetrics"
@@ -29,6 +30,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     full_refresh_from: str | None = None
     enabled: bool | None = None
     on_test_failure: OnTestFailure = "skip"
+    min_interval: str | None = None
 
 
 KEYS = NodeSettings.__struct_fields__
@@ -127,6 +129,10 @@ def _check_on_test_failure(value: object) -> None:
         raise UsageError(f"needs skip or refresh, not {shown(value)}")
 
 
+def _check_interval(value: object) -> None:
+    parse_interval(value)
+
+
 def _check_partition(value: object) -> None:
     """Check what is not a template; a template is checked when it is rendered."""
     terms = value if isinstance(value, list) else [value]
@@ -152,4 +158,5 @@ _CHECKS: dict[str, Callable[[object], None]] = {
     "full_refresh_from": _check_single_date,
     "enabled": _check_switch,
     "on_test_failure": _check_on_test_failure,
+    "min_interval": _check_interval,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node
 from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning.dates import Dates, Orders
+from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.meta import NodeSettings, not_read_at, read_settings
 from dbt_anymetrics.planning.misplaced import misplaced
 from dbt_anymetrics.planning.table_name import node_table_name
@@ -31,6 +32,7 @@ class Refreshes(Struct, frozen=True):
     table_name: str
     days: Sequence[date]
     invocation_id: str | None
+    min_interval: timedelta | None = None
 
     def __iter__(self) -> Iterator[Refresh]:
         for day in self.days:
@@ -39,6 +41,7 @@ class Refreshes(Struct, frozen=True):
                 table_name=self.table_name,
                 partition=day,
                 invocation_id=self.invocation_id,
+                min_interval=self.min_interval,
             )
 
 
@@ -137,8 +140,9 @@ class _Planner:
     def _refreshes(self, unique_id: str, node: Node, settings: NodeSettings) -> list[Refreshes]:
         adapter = self._manifest.metadata.adapter_type
         name = node_table_name(node, settings, self._orders.datasource, adapter)
+        interval = parse_interval(settings.min_interval) if settings.min_interval else self._orders.min_interval
         return [
-            Refreshes(unique_id, name, dates.of(unique_id, node, settings), run.invocation_id)
+            Refreshes(unique_id, name, dates.of(unique_id, node, settings), run.invocation_id, interval)
             for run, dates in self._runs
             if not run.not_built(unique_id)
         ]
