@@ -15,9 +15,11 @@ from dbt_anymetrics.output.terminal import echo
 from dbt_anymetrics.parameters import (
     AROUND,
     ARTIFACT,
+    BACKFILL,
     DROP,
     EVERY,
     KEEP,
+    MANIFEST,
     OBJECT,
     OUTPUT,
     PLAN,
@@ -123,6 +125,19 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
     from dbt_anymetrics.commands.dbt import run
 
     _exit(run(arguments, given, ours))
+
+
+@main.command()
+@options(*PROJECT, *MANIFEST, *PLAN, *BACKFILL, *SENDING, *STATE, *KEEP, *OUTPUT)
+def backfill(**given: Any) -> None:
+    """Refresh tables for dates without a dbt run: -s NODES --partition 2024-01-01..2024-06-30.
+
+    Each table and date is one Data Update in AnyMetrics, as after a dbt run. The same backfill, run again, goes on where
+    it stopped.
+    """
+    from dbt_anymetrics.commands.backfill import backfill as run
+
+    _run(run, {**given, "command": "backfill"})
 
 
 @main.command()

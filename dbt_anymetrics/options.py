@@ -52,6 +52,9 @@ class Options(Struct, frozen=True, kw_only=True):
     every: bool = False
     drop: bool = False
     yes: bool = False
+    dry_run: bool = False
+    newest_first: bool = False
+    pace: float | None = None
     command: str = "refresh"
 
     state: str | None = None

@@ -134,11 +134,15 @@ KEEP = (
     ),
 )
 
-ARTIFACT = (
-    *PROJECT,
+MANIFEST = (
     click.option(
         "--manifest", type=_FILE, metavar="FILE", help="The manifest.json to read. [default: the target folder's]"
     ),
+)
+
+ARTIFACT = (
+    *PROJECT,
+    *MANIFEST,
     click.option(
         "--run-results",
         type=_FILE,
@@ -262,9 +266,23 @@ AROUND = (*_PLAN, *_SENDING, *KEEP)
 """Those that dbt has no option of the same name for."""
 
 
+YES = (click.option("--yes", is_flag=True, help="Answer yes to the question."),)
+
 DROP = (
     click.option("--drop", is_flag=True, help="Do not send what is pending, but forget it, after a question."),
-    click.option("--yes", is_flag=True, help="Answer yes to the question."),
+    *YES,
+)
+
+BACKFILL = (
+    click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing."),
+    click.option("--newest-first", is_flag=True, help="Begin with the newest date. [default: the oldest]"),
+    click.option(
+        "--pace",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="NUMBER",
+        help="Send at most so many refreshes a minute. [default: as fast as the answers come]",
+    ),
+    *YES,
 )
 
 

@@ -37,6 +37,12 @@ class Ending(Struct, frozen=True):
     counts: Counts
     exit_code: int
 
+    @classmethod
+    def of(cls, plan: Plan) -> Ending:
+        """The end of a command that sends nothing: 1 when the settings of a node are wrong."""
+        counts = count(plan.items)
+        return cls(counts, int(counts.error > 0))
+
 
 Show = Callable[[Document], None]
 """What is done with the artifact besides writing it; its results are read from the ledger, which is open only then."""
@@ -152,7 +158,9 @@ def _tell(opened: Opened, reporter: Reporter, loss: RecordError) -> None:
 
 
 def _delivering(options: Options) -> Delivering:
-    return Delivering(connect=lambda: _connect(options), threads=options.threads, fail_fast=options.fail_fast)
+    return Delivering(
+        connect=lambda: _connect(options), threads=options.threads, fail_fast=options.fail_fast, pace=options.pace
+    )
 
 
 def _connect(options: Options) -> Caller:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.commands import remarks
+from dbt_anymetrics.dbt_run.artifacts import Manifest
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
@@ -120,6 +121,11 @@ def inputs_of(options: Options) -> Inputs:
 
 def orders_of(options: Options, inputs: Inputs) -> Orders:
     """What the user asks for in options, in addition to the settings in meta. Raises UsageError."""
+    return orders_for(options, inputs.manifest, inputs.manifest_path)
+
+
+def orders_for(options: Options, manifest: Manifest, path: Path) -> Orders:
+    """The same for a manifest and the file that it was read from. Raises UsageError."""
     return Orders(
         datasource=options.datasource,
         partition=options.hook_partition if options.partition is None else options.partition,
@@ -127,7 +133,7 @@ def orders_of(options: Options, inputs: Inputs) -> Orders:
         hook_run_date=options.hook_run_date,
         timezone=options.timezone,
         min_interval=_min_interval(options),
-        selected=_selected(options, inputs),
+        selected=_selected(options, manifest, path),
         vars=options.vars,
     )
 
@@ -139,14 +145,14 @@ def _min_interval(options: Options) -> timedelta | None:
         raise UsageError(error.what, where="--min-interval / ANYMETRICS_MIN_INTERVAL", hint=error.hint) from None
 
 
-def _selected(options: Options, inputs: Inputs) -> frozenset[str] | None:
+def _selected(options: Options, manifest: Manifest, path: Path) -> frozenset[str] | None:
     if not options.models:
         return None
     selection = parse(options.models)
     is_plain = all(criterion.is_plain for criteria in selection for criterion in criteria)
-    if is_plain and (found := selected(selection, by_name(inputs.manifest))):
+    if is_plain and (found := selected(selection, by_name(manifest))):
         return found
-    return selected(selection, read_selectable(inputs.manifest_path))
+    return selected(selection, read_selectable(path))
 
 
 def chosen_nodes(select: Sequence[str], unique_ids: Collection[str]) -> frozenset[str]:

@@ -27,6 +27,7 @@ from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import Item, LazyCollection, Refresh, Result, Status, Timing
 
 _WAYS = {
+    "backfill": "dbt-anymetrics backfill",
     "dbt": "dbt-anymetrics dbt",
     "hook": "the hook",
     "python": "dbt_anymetrics.refresh()",

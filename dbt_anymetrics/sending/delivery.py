@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from dbt_anymetrics.output.reporter import Retry
 from dbt_anymetrics.result import Refresh, Result, Status, Timing
+from dbt_anymetrics.sending.pace import Pace
 from dbt_anymetrics.sending.queue import Queue, Taken
 from dbt_anymetrics.sending.retrying import Backoff, Circuit, RetryBudget
 from dbt_anymetrics.server.answer import Answer
@@ -43,6 +44,7 @@ class Delivering(Struct, frozen=True, kw_only=True):
     connect: Callable[[], Caller]
     threads: int
     fail_fast: bool = False
+    pace: float | None = None
     backoff: Backoff = Backoff()
 
 
@@ -99,6 +101,7 @@ class Delivery:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._delivering = delivering
+        self._pace = Pace(delivering.pace)
         self._on_retry = on_retry
         self._on_wait = on_wait
         self._budget = RetryBudget(total)
@@ -213,6 +216,9 @@ class Delivery:
 
     def _work(self) -> None:
         while self._room.acquire() and not self._stop.is_set():
+            self._pace.wait(self._stop)
+            if self._stop.is_set():
+                break
             taken = self._take()
             if taken is Taken.NOTHING:
                 break

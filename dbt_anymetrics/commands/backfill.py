@@ -1,0 +1,99 @@
+"""`dbt-anymetrics backfill`: refresh tables for dates that no dbt run rebuilt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date, datetime, timezone
+
+import click
+
+from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
+from dbt_anymetrics.commands.prepare import (
+    Plan,
+    address_of,
+    document,
+    ledger_in,
+    orders_for,
+    project_of,
+    tenant_of,
+)
+from dbt_anymetrics.dbt_run.artifacts import in_zone, read_manifest
+from dbt_anymetrics.dbt_run.inputs import MANIFEST
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.ledger.ledger import Ledger
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.plan_text import plan_lines
+from dbt_anymetrics.output.reporter import Reporter
+from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.planning.backfill import backfill as planned
+from dbt_anymetrics.planning.partition import is_template, parse_date, resolve
+from dbt_anymetrics.planning.run_date import time_zone
+from dbt_anymetrics.result import Item
+
+ASKED_ABOVE = 1_000
+"""Refreshes of one backfill that are sent without a question."""
+
+
+def backfill(options: Options, reporter: Reporter, show: Show = show_nothing) -> Ending:
+    """Plan, ask, send, remember. Raises UsageError when nothing could be sent."""
+    address_of(options)
+    days = _days(options)
+    if not options.dry_run and (ending := switched_off(options, reporter, show)):
+        return ending
+    target = project_of(options).target
+    path = options.manifest or target / MANIFEST
+    manifest = read_manifest(path)
+    job = f"backfill {days[0]}..{days[-1]}"
+    opened = ledger_in(options, target, only_to_read=options.dry_run)
+    with closing(opened.database):
+        for warning in opened.warnings:
+            reporter.warning(warning)
+        items = planned(manifest, orders_for(options, manifest, path), days, job, newest_first=options.newest_first)
+        ledger, _ = Ledger.find(opened.database, address_of(options), tenant_of(options))
+        if not options.force:
+            items = ledger.without_confirmed(items, [job])
+        plan = Plan(options=options, ledger=ledger, items=items, invocations=[job])
+        if options.dry_run:
+            return _shown(plan, show)
+        _ask(options, len(plan.planned))
+        return deliver(plan, opened, target, reporter, show)
+
+
+def _days(options: Options) -> Sequence[date]:
+    if not options.models:
+        hint = "Name them, as in -s orders, or -s '*' for every configured node"
+        raise UsageError("no nodes are selected", where="--select", hint=hint)
+    if not options.partition or is_template(options.partition):
+        raise UsageError("needs dates", where="--partition", hint="Write 2024-01-01..2024-06-30, or a list of dates")
+    zone = time_zone(options.timezone)
+    today = parse_date(options.run_date) if options.run_date else in_zone(datetime.now(timezone.utc), zone).date()
+    return resolve(options.partition, today)
+
+
+def _shown(plan: Plan, show: Show) -> Ending:
+    """The end of a command that only shows what it would do."""
+    written = document(plan.options, plan.items, plan.invocation_id)
+    if plan.options.output == "json":
+        show(written)
+    else:
+        for line in plan_lines(sorted(plan.items, key=_table)):
+            echo(line)
+        if plan.options.pace:
+            echo(f"At {plan.options.pace:g} a minute this takes {len(plan.planned) / plan.options.pace:,.0f} minutes.")
+    return Ending.of(plan)
+
+
+def _table(item: Item) -> str:
+    return item.table_name or ""
+
+
+def _ask(options: Options, number: int) -> None:
+    if number <= ASKED_ABOVE or options.yes:
+        return
+    if not sys.stdin or not sys.stdin.isatty():
+        hint = "Look at it with --dry-run, and give --yes to send them"
+        raise UsageError(f"{number:,} refreshes are many, and there is nobody to ask", where="backfill", hint=hint)
+    if not click.confirm(f"Send {number:,} refreshes?", err=True):
+        raise UsageError("nothing was sent", where="backfill")

@@ -1,0 +1,72 @@
+"""Refreshes of tables and dates without a dbt run, from the manifest alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node
+from dbt_anymetrics.errors import NodeError, UsageError
+from dbt_anymetrics.planning.dates import Orders
+from dbt_anymetrics.planning.meta import not_read_at, read_settings
+from dbt_anymetrics.planning.misplaced import misplaced
+from dbt_anymetrics.planning.plan import is_selected
+from dbt_anymetrics.planning.table_name import node_table_name
+from dbt_anymetrics.result import Item, LazyCollection, Refresh, Result, Status
+
+
+def backfill(
+    manifest: Manifest, orders: Orders, days: Sequence[date], job: str, *, newest_first: bool = False
+) -> LazyCollection[Item]:
+    """Every selected node for every date, date by date; a node that cannot be refreshed comes first, with its reason.
+
+    `job` stands in the place of dbt's run: the same backfill, asked for again, goes on where it stopped.
+    """
+    tables: dict[str, str] = {}
+    others: list[Item] = []
+    for unique_id in sorted(manifest.nodes):
+        node = manifest.nodes[unique_id]
+        if node.resource_type in REFRESHABLE and is_selected(orders, unique_id):
+            others += _note(tables, unique_id, node, manifest, orders, job)
+    ordered = sorted(days, reverse=newest_first)
+
+    def walk() -> Iterator[Item]:
+        yield from others
+        for day in ordered:
+            for table_name, unique_id in tables.items():
+                yield Refresh(unique_id=unique_id, table_name=table_name, partition=day, invocation_id=job)
+
+    return LazyCollection(walk)
+
+
+def _note(
+    tables: dict[str, str], unique_id: str, node: Node, manifest: Manifest, orders: Orders, job: str
+) -> Iterator[Item]:
+    """Enter the table of a node, or give the reason why it has none that can be refreshed."""
+    try:
+        name = _table_name(node, manifest, orders)
+    except _SkippedError as skip:
+        yield Result(unique_id=unique_id, status=Status.SKIPPED, message=str(skip), invocation_id=job)
+    except (NodeError, UsageError) as error:
+        yield Result(unique_id=unique_id, status=Status.ERROR, message=str(error), invocation_id=job)
+    else:
+        if (same := tables.setdefault(name, unique_id)) != unique_id:
+            reason = f"the same table as {same}"
+            yield Result(unique_id=unique_id, status=Status.SKIPPED, message=reason, invocation_id=job)
+
+
+class _SkippedError(Exception):
+    """A node that has nothing to refresh; says why."""
+
+
+def _table_name(node: Node, manifest: Manifest, orders: Orders) -> str:
+    if place := misplaced(node.unrendered_config, node.columns):
+        raise not_read_at(place)
+    settings = read_settings(node.read_meta())
+    if settings is None:
+        raise _SkippedError("it has no anymetrics settings in its meta")
+    if settings.enabled is False:
+        raise _SkippedError("switched off by anymetrics.enabled: false")
+    if node.materialized == "ephemeral" or (node.materialized == "view" and not settings.enabled):
+        raise _SkippedError(f"an object of the kind {node.materialized!r} has no data of its own")
+    return node_table_name(node, settings, orders.datasource, manifest.metadata.adapter_type)

@@ -1,0 +1,130 @@
+"""A backfill: tables and dates without a dbt run, resumable, paced, asked for."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dbt_anymetrics.sandbox import Received, Sandbox, Shape
+from dbt_anymetrics.sending.pace import Pace
+from tests.builders import manifest_json, node_json, run_json, write_artifacts
+from tests.expected import sent
+from tests.ledgers import pending
+from tests.shop import Shop
+
+META = {"anymetrics.datasource": "sr"}
+ORDERS, CUSTOMERS = (f"sr.`default_catalog.mart`.{name}" for name in ("orders", "customers"))
+JANUARY = ("--partition", "2024-01-01..2024-01-05")
+BOTH = ("-s", "orders", "-s", "customers")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, sandbox: Sandbox) -> Shop:
+    """A project that was parsed, and never run."""
+    known = manifest_json(
+        *(node_json(name, META) for name in ("orders", "customers")),
+        node_json("plain"),
+        node_json("wrong", {**META, "anymetrics.tabel": "x"}),
+        node_json("off", {**META, "anymetrics.enabled": False}),
+        node_json("seen", META, config={"materialized": "view", "meta": META}),
+    )
+    target = write_artifacts(tmp_path / "target", known, run_json())
+    (target / "run_results.json").unlink()
+    return Shop(tmp_path, sandbox.environment)
+
+
+def test_a_backfill_sends_every_date_of_the_tables_without_a_run(shop: Shop, sandbox: Sandbox) -> None:
+    done = shop.cli("backfill", *BOTH, *JANUARY, "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    days = [f"2024-01-0{day}" for day in range(1, 6)]
+    assert sent(sandbox) == [(table, day) for day in days for table in (CUSTOMERS, ORDERS)]
+    assert "OK=10 ERROR=0" in done.stdout
+    again = shop.cli("backfill", *BOTH, *JANUARY)
+    assert "already refreshed by dbt-anymetrics backfill: 10" in again.stdout
+    assert len(sandbox.received) == 10
+    assert shop.cli("backfill", *BOTH, *JANUARY, "--force").returncode == 0
+    assert len(sandbox.received) == 20
+
+
+def test_the_newest_date_may_come_first(shop: Shop, sandbox: Sandbox) -> None:
+    assert shop.cli("backfill", "-s", "orders", *JANUARY, "--newest-first", "--threads", "1").returncode == 0
+    assert [day for _, day in sent(sandbox)] == [f"2024-01-0{day}" for day in range(5, 0, -1)]
+
+
+def test_a_backfill_goes_on_where_it_stopped(shop: Shop, sandbox: Sandbox) -> None:
+    with Sandbox(answers=lambda number: Shape.NO_PERMISSION if number % 3 == 0 else None) as refusing:
+        environment = {**refusing.environment, "ANYMETRICS_URL": refusing.url}
+        assert shop.cli("backfill", *BOTH, *JANUARY, "--threads", "1", **environment).returncode == 1
+        failed = len(pending(shop.target))
+        assert failed == 4
+        refusing_requests = len(refusing.received)
+        shop.cli("backfill", *BOTH, *JANUARY, "--threads", "1", **environment)
+        assert len(refusing.received) == refusing_requests + failed
+
+
+def test_a_dry_run_shows_the_plan_and_sends_nothing(shop: Shop, sandbox: Sandbox) -> None:
+    done = shop.cli("backfill", "-s", "*", *JANUARY, "--dry-run", "--pace", "2")
+    assert done.returncode == 1  # the settings of a node are wrong
+    assert f"REFRESH {ORDERS} for 2024-01-01..2024-01-05 (model.shop.orders)" in done.stdout
+    assert "model.shop.plain because it has no anymetrics settings in its meta" in done.stdout
+    assert "anymetrics.tabel" in done.stdout
+    assert "model.shop.off because switched off" in done.stdout
+    assert "model.shop.seen because an object of the kind 'view' has no data of its own" in done.stdout
+    assert "At 2 a minute this takes 5 minutes." in done.stdout
+    assert sandbox.received == []
+    assert not (shop.target / "anymetrics.db").exists()
+    found = json.loads(shop.cli("backfill", "-s", "orders", *JANUARY, "--dry-run", "--output", "json").stdout)
+    assert [each["partition"] for each in found["results"]] == [f"2024-01-0{day}" for day in range(1, 6)]
+
+
+WRONG = {
+    "no nodes": (JANUARY, "--select: no nodes are selected"),
+    "no dates": (("-s", "orders"), "--partition: needs dates"),
+    "a template": (("-s", "orders", "--partition", "{{ var('ds') }}"), "--partition: needs dates"),
+    "backwards": (("-s", "orders", "--partition", "2024-01-05..2024-01-01"), "runs backwards"),
+    "no date": (("-s", "orders", "--partition", "january"), "is not a date"),
+    "too long": (("-s", "orders", "--partition", "2000-01-01..2024-01-01"), "more than 3,660"),
+    "no pace": (("-s", "orders", *JANUARY, "--pace", "0"), "--pace"),
+    "many": (("-s", "orders", "--partition", "2020-01-01..2024-01-01"), "1,462 refreshes are many"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_a_backfill_is_said_and_nothing_is_sent(name: str, shop: Shop, sandbox: Sandbox) -> None:
+    arguments, said = WRONG[name]
+    done = shop.program("backfill", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert sandbox.received == []
+
+
+def test_many_refreshes_are_sent_when_yes_is_given(shop: Shop, sandbox: Sandbox) -> None:
+    done = shop.cli("backfill", "-s", "orders", "--partition", "2021-01-01..2023-12-31", "--yes", "--quiet")
+    assert done.returncode == 0
+    assert len(sandbox.received) == 1095
+
+
+def test_a_backfill_keeps_its_pace(shop: Shop) -> None:
+    moments: list[float] = []
+
+    def note(_received: Received) -> None:
+        moments.append(time.monotonic())
+
+    with Sandbox(on_request=note) as sandbox:
+        environment = {**sandbox.environment}
+        assert shop.cli("backfill", *BOTH, *JANUARY, "--pace", "1200", **environment).returncode == 0
+    assert moments[-1] - moments[0] >= 9 * 0.05 * 0.95
+
+
+def test_a_stop_ends_the_wait_for_a_turn() -> None:
+    stop = threading.Event()
+    pace = Pace(1)
+    pace.wait(stop)
+    stop.set()
+    begun = time.monotonic()
+    pace.wait(stop)
+    assert time.monotonic() - begun < 30
