@@ -130,10 +130,10 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
 @main.command()
 @options(*PROJECT, *MANIFEST, *PLAN, *BACKFILL, *SENDING, *STATE, *KEEP, *OUTPUT)
 def backfill(**given: Any) -> None:
-    """Refresh tables for dates without a dbt run: -s NODES --partition 2024-01-01..2024-06-30.
+    """Refresh tables for dates that no dbt run rebuilt.
 
-    Each table and date is one Data Update in AnyMetrics, as after a dbt run. The same backfill, run again, goes on
-    where it stopped.
+    It needs -s NODES and --partition, such as 2024-01-01..2024-06-30. Each table and date is one Data
+    Update in AnyMetrics, as after a dbt run. The same backfill, run again, goes on where it stopped.
     """
     from dbt_anymetrics.commands.backfill import backfill as run
 

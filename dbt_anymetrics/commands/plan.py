@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 
-from dbt_anymetrics.commands.prepare import address_of, document, inputs_of, plan_with_ledger, read_only
+from dbt_anymetrics.commands.prepare import Plan, address_of, document, inputs_of, plan_with_ledger, read_only
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.ledger.artifact import Document
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
@@ -35,9 +36,18 @@ def show_plan(options: Options, reporter: Reporter) -> int:
         if options.output == "json":
             print_document(document(made.options, made.items, made.invocation_id))
         else:
-            for line in plan_lines(made.items, every=options.every):
+            for line in (*_date(made), *plan_lines(made.items, every=options.every)):
                 show(line)
         return int(any(isinstance(item, Result) and item.status is Status.ERROR for item in made.items))
+
+
+def _date(made: Plan) -> Iterator[str]:
+    """Which date the run counts as, where a refresh depends on it."""
+    if made.run_date and made.options.partition is None and made.planned:
+        yield f"The date of the run is {made.run_date}"
+        day, doubt = made.run_date.day, made.run_date.doubt
+        if doubt and any(refresh.partition == day for refresh in made.planned):
+            yield f"        {doubt}"
 
 
 def _unknown(loss: RecordError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timezone, tzinfo
+from datetime import date, datetime, timezone, tzinfo
 
 from msgspec import Struct
 
@@ -14,11 +14,26 @@ from dbt_anymetrics.planning.partition import parse_date
 RUN_DATE_VARIABLE = "DBT_ENV_CUSTOM_ENV_ANYMETRICS_RUN_DATE"
 
 
+_EARLY = 8
+"""Until this hour, a run has more likely rebuilt the day before than the day on which it started."""
+
+
 class RunDate(Struct, frozen=True):
-    """The date that a run counts as, and where it comes from."""
+    """The date that a run counts as, and where it comes from: `started` is the run's start, where that decided."""
 
     day: date
     source: str
+    started: datetime | None = None
+
+    @property
+    def doubt(self) -> str | None:
+        """What to say where the date may be a day too late: only the start decided it, and that was early in the day."""
+        if self.started is None or self.started.hour >= _EARLY:
+            return None
+        return (
+            f"the run started at {self.started:%H:%M}. If it rebuilt the day before, say so with "
+            "anymetrics.partition: run_date-1, or with --run-date"
+        )
 
     def __str__(self) -> str:
         """As `2024-07-18 (the day the run started, in UTC)`."""
@@ -38,7 +53,8 @@ def run_date(run: Run, given: str | None, hooked: str | None, zone: str) -> RunD
     ):
         if text or text == given == "":
             return RunDate(_parsed(text, where), where)
-    return RunDate(in_zone(run.started_at, time_zone(zone)).date(), f"the day the run started, in {zone}")
+    started = in_zone(run.started_at, time_zone(zone))
+    return RunDate(started.date(), f"the day the run started, in {zone}", started)
 
 
 def time_zone(name: str) -> tzinfo:

@@ -16,6 +16,7 @@ import pytest
 
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
+from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import DAY, Shop
 
 REFRESHES = 29
@@ -420,3 +421,26 @@ def test_a_sandbox_whose_port_is_taken_says_so(tmp_path: Path) -> None:
         done = Shop(tmp_path).cli("sandbox", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 2
     assert "cannot be used" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("started", "zone", "doubted"),
+    [
+        ("2024-07-18T02:10:00Z", "UTC", True),
+        ("2024-07-18T09:10:00Z", "UTC", False),
+        ("2024-07-17T18:10:00Z", "Asia/Shanghai", True),
+        ("2024-07-18T02:10:00Z", "Asia/Shanghai", False),
+    ],
+)
+def test_a_plan_says_which_date_it_means_and_doubts_that_of_an_early_run(
+    started: str, zone: str, doubted: bool, tmp_path: Path
+) -> None:
+    known = manifest_json(node_json("orders", {"anymetrics.datasource": "sr"}))
+    run = run_json(result_json("orders"), invocation_started_at=started)
+    write_artifacts(tmp_path / "target", known, run)
+    shop = Shop(tmp_path)
+    said = shop.cli("plan", "--timezone", zone).stdout
+    assert f"The date of the run is 2024-07-18 (the day the run started, in {zone})" in said
+    assert ("02:10. If it rebuilt the day before, say so with anymetrics.partition: run_date-1" in said) is doubted
+    assert "If it rebuilt" not in shop.cli("plan", "--timezone", zone, "--run-date", "2024-07-18").stdout
+    assert "The date of the run" not in shop.cli("plan", "--partition", "2024-07-18").stdout
