@@ -27,7 +27,7 @@ class RunDate(Struct, frozen=True):
 
     @property
     def doubt(self) -> str | None:
-        """What to say where the date may be a day too late: only the start decided it, and that was early in the day."""
+        """What to say where the date may be a day too late: only the start decided it, and it was early in the day."""
         if self.started is None or self.started.hour >= _EARLY:
             return None
         return (
