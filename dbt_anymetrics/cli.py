@@ -179,11 +179,44 @@ def debug(context: click.Context, /, **given: Any) -> None:
 @click.option(
     "--answer", metavar="SHAPE", type=_Shape(), help="Answer every call in this shape, for example no-permission."
 )
-def sandbox(port: int | None, answer: Any) -> None:
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    metavar="NAME[=TABLE,...]",
+    help="A plan, and the tables that move it: every table where none is named. NAME= is an external plan. Repeatable. "
+    "[default: every_table]",
+)
+@click.option(
+    "--moves-after",
+    type=click.FloatRange(0),
+    default=3.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long after a trigger its plans are refreshed.",
+)
+@click.option(
+    "--plan-fails",
+    type=click.Choice(["never", "back", "null", "not-ready"]),
+    help="Plans never move, move back in time, have no times, or are never ready.",
+)
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="CATALOG.SCHEMA.TABLE",
+    help="A table that lineage lists, beside those that were triggered. Repeatable.",
+)
+@click.option("--lineage-edges", type=click.IntRange(0), default=0, metavar="N", help="Make lineage N edges long.")
+@click.option("--slow", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Wait before every answer.")
+def sandbox(port: int | None, answer: Any, **world: Any) -> None:
     """Run a local stand-in for AnyMetrics to try things out."""
-    from dbt_anymetrics.commands.sandbox import serve
+    from dbt_anymetrics.commands import sandbox as command
+    from dbt_anymetrics.sandbox import PlanFault
 
-    serve(port, answer)
+    fails = world.pop("plan_fails")
+    world["plans"], world["tables"] = command.plans(world["plans"]), command.tables(world["tables"])
+    command.serve(port, answer, plan_fails=PlanFault(fails) if fails else None, **world)
 
 
 def _run(command: Callable[[Any, Any, Any], Any], given: dict[str, Any]) -> NoReturn:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
@@ -19,12 +20,15 @@ _NEXT_PORTS = range(DEFAULT_PORT, DEFAULT_PORT + 100)
 _Start = Callable[[int], Sandbox]
 
 
-def serve(port: int | None, shape: Shape | None) -> None:
-    """Serve until Ctrl-C, on this port or else the first free one. Raises UsageError when the port cannot be used."""
+def serve(port: int | None, shape: Shape | None, **world: Any) -> None:
+    """Serve until Ctrl-C, on this port or else the first free one. Raises UsageError when the port cannot be used.
+
+    `world` is what else the sandbox is told of plans, tables and time.
+    """
     lines = Lines()
 
     def start(port: int) -> Sandbox:
-        sandbox = Sandbox(port=port, answers=shape, on_request=lambda received: lines.write(_line(received)))
+        sandbox = Sandbox(port=port, answers=shape, on_request=lambda received: lines.write(_line(received)), **world)
         sandbox.start()
         return sandbox
 
@@ -37,6 +41,26 @@ def serve(port: int | None, shape: Shape | None) -> None:
             sandbox.stop()
     finally:
         lines.close()
+
+
+def plans(given: Iterable[str]) -> dict[str, list[str] | None]:
+    """The plans of `--plan`, each with the tables that move it; all do where none is named. Raises UsageError."""
+    found: dict[str, list[str] | None] = {}
+    for text in given:
+        name, equals, tables = text.partition("=")
+        if not name or not all(tables.split(",") if tables else ("none",)):
+            hint = "Give NAME, NAME=TABLE,TABLE or, for an external plan, NAME="
+            raise UsageError(f"{text!r} does not name a plan and its tables", where="--plan", hint=hint)
+        found[name] = tables.split(",") if tables else [] if equals else None
+    return found
+
+
+def tables(given: Iterable[str]) -> list[str]:
+    """The tables of `--table`, checked. Raises UsageError."""
+    for name in given:
+        if len(parts := name.split(".")) != 3 or not all(parts):  # noqa: PLR2004 (catalog, schema, table)
+            raise UsageError(f"{name!r} is not of the form catalog.schema.table", where="--table")
+    return list(given)
 
 
 def _on(port: int, start: _Start) -> Sandbox:
@@ -64,6 +88,9 @@ def _introduce(sandbox: Sandbox, asked: int | None, lines: Lines) -> None:
     lines.write("To use it, set in another shell:\n")
     for name, value in sandbox.environment.items():
         lines.write(f"  export {name}={value}")
+    lines.write("\nIts plans:\n")
+    for name, uuid in sandbox.plan_ids.items():
+        lines.write(f"  {name}, uuid {uuid}")
     lines.write("\nCtrl-C stops it. Requests:")
 
 

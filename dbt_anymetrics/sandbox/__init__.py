@@ -7,7 +7,8 @@ both read a name or a date with the same code, a mistake in that code would conf
 from __future__ import annotations
 
 from dbt_anymetrics.sandbox.answers import Shape
+from dbt_anymetrics.sandbox.plans import PlanFault
 from dbt_anymetrics.sandbox.received import Received
 from dbt_anymetrics.sandbox.server import Sandbox
 
-__all__ = ["Received", "Sandbox", "Shape"]
+__all__ = ["PlanFault", "Received", "Sandbox", "Shape"]

@@ -6,12 +6,16 @@ import itertools
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
+from email.message import Message
 from time import time_ns
 
 from dbt_anymetrics.sandbox.answers import ACCEPTED, LOGIN, LOGIN_PATH, METRICS, SHAPES, Answer, Delivery, Shape
-from dbt_anymetrics.sandbox.received import Received, Request, masked_headers, named_in
+from dbt_anymetrics.sandbox.calls import CALLS, TOKEN_PATH, World
+from dbt_anymetrics.sandbox.received import MASK, Received, Request, masked_headers, named_in
 from dbt_anymetrics.sandbox.validation import (
+    OWN_METHODS,
     TRIGGER_PATH,
     Identity,
     RefusedError,
@@ -19,9 +23,13 @@ from dbt_anymetrics.sandbox.validation import (
     check_paging,
     check_route,
     check_trigger,
+    parse_partition,
+    parse_table_name,
 )
 
 Answers = Callable[[int], "Shape | None"]
+
+_METHODS = {**OWN_METHODS, **{path: method for path, (method, _) in CALLS.items()}}
 
 
 class Api:
@@ -30,10 +38,12 @@ class Api:
     def __init__(
         self,
         identity: Identity,
+        world: World,
         answers: Answers | Shape | None,
         on_request: Callable[[Received], None] | None,
     ) -> None:
         self._identity = identity
+        self._world = world
         self._answers = answers
         self._on_request = on_request
         self._lock = threading.Lock()
@@ -49,9 +59,14 @@ class Api:
     def exchange(self, request: Request, refused: Answer | None = None) -> tuple[Answer, str]:
         """Decide the answer, unless the request was `refused` before it was read whole; give its trace id too."""
         # Before anything else, so that no message, record or page can contain a secret.
-        request = request.without_secrets(self._identity.auth_value, self._identity.tenant_id)
+        shown = request.without_secrets(self._identity.auth_value, self._identity.tenant_id)
+        if _path(request) == TOKEN_PATH:
+            # What makes a token is itself a secret; its handler alone has to see it.
+            shown = replace(shown, body=MASK.encode())
+        else:
+            request = shown
         answer = refused or self._answer(request)
-        received = self._record(request, answer)
+        received = self._record(shown, answer)
         if self._on_request:
             self._on_request(received)
         return answer, received.trace_id
@@ -63,23 +78,43 @@ class Api:
             return error.answer
 
     def _checked(self, request: Request) -> Answer:
-        path, _, query = request.target.partition("?")
-        check_route(request.method, path)
+        path = _path(request)
+        check_route(request.method, path, _METHODS)
         if path == LOGIN_PATH:
             return LOGIN
         if path == TRIGGER_PATH:
             return self._trigger(request)
-        check_identity(request.headers, self._identity)
-        check_paging(query)
-        return SHAPES[self._answers] if isinstance(self._answers, Shape) else METRICS
+        if path != TOKEN_PATH:
+            self._check_identity(request.headers)
+        answer = self._called(path, request)
+        return SHAPES[self._answers] if isinstance(self._answers, Shape) else answer
+
+    def _called(self, path: str, request: Request) -> Answer:
+        if path in CALLS:
+            _, handler = CALLS[path]
+            return handler(self._world, request)
+        check_paging(request.target.partition("?")[2])
+        return METRICS
 
     def _trigger(self, request: Request) -> Answer:
         with self._lock:
             number = next(self._triggers)
-        check_identity(request.headers, self._identity)
+        self._check_identity(request.headers)
         check_trigger(request.headers, request.body, self._identity.tenant_id)
         shape = self._answers(number) if callable(self._answers) else self._answers
-        return SHAPES[shape] if shape else ACCEPTED
+        answer = SHAPES[shape] if shape else ACCEPTED
+        if answer.ok:
+            table_name, partition = named_in(request.body)
+            table = ".".join(parse_table_name(table_name or "")[1:])
+            self._world.triggered(table, parse_partition(partition or ""))
+        return answer
+
+    def _check_identity(self, headers: Message) -> None:
+        """Refuse a caller who has neither the sandbox's own credential nor a token from it."""
+        identity, given = self._identity, headers["auth-value"] or ""
+        if headers["auth-type"] == "TOKEN" and self._world.tokens.knows(given):
+            identity = replace(identity, auth_type="TOKEN", auth_value=given)
+        check_identity(headers, identity)
 
     def _record(self, request: Request, answer: Answer) -> Received:
         table_name, partition = named_in(request.body)
@@ -103,6 +138,10 @@ class Api:
             )
             self._received.append(received)
         return received
+
+
+def _path(request: Request) -> str:
+    return request.target.partition("?")[0]
 
 
 def new_trace_id() -> str:

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
@@ -19,8 +19,12 @@ from urllib.parse import parse_qs
 
 from dbt_anymetrics.sandbox.answers import HTML, Answer, Delivery, Shape, http_refusal
 from dbt_anymetrics.sandbox.api import Answers, Api, new_trace_id
+from dbt_anymetrics.sandbox.calls import World
 from dbt_anymetrics.sandbox.front_page import PICTURE_PATH, RECEIVED_PATH, FrontPage
+from dbt_anymetrics.sandbox.lineage import Lineage
+from dbt_anymetrics.sandbox.plans import PlanFault, Plans
 from dbt_anymetrics.sandbox.received import Received, Request
+from dbt_anymetrics.sandbox.tokens import APP_ID, APP_SECRET, Tokens
 from dbt_anymetrics.sandbox.validation import BODY_LIMIT, Identity, RefusedError, body_length, check_body_size
 
 HOST = "127.0.0.1"
@@ -28,6 +32,9 @@ AUTH_VALUE = "not-a-real-credential"
 """It is public. It is not an ordinary word, because a client removes its credential from everything that it shows."""
 
 STOP_SECONDS = 10
+
+MOVES_AFTER = 3.0
+"""Seconds after a trigger in which its plans are refreshed."""
 
 _Pages = Mapping[str, Callable[[str], Answer]]
 
@@ -37,10 +44,14 @@ _Connection = socket.socket | tuple[bytes, socket.socket]
 class Sandbox:
     """A local stand-in for the AnyMetrics API, as a context manager; it serves from a daemon thread.
 
-    It checks each request against the AnyMetrics API page, Data Update. A request that breaks a rule is refused
-    in any case; any other gets the shape that `answers` names, or the documented success. A callable is
-    given the number of the trigger call, counted from 0; a shape alone also answers the read of the metrics list.
-    `on_request` is called from the serving threads, before the answer is sent.
+    It checks each request against AnyMetrics' API pages. A request that breaks a rule is refused whatever `answers`
+    says; any other gets the shape `answers` names, or the documented answer. A callable is given the number of the
+    trigger call, counted from 0; a shape alone answers every other call too. `on_request` is called from the serving
+    threads, before the answer is sent.
+
+    `plans` are names with the tables that move each: None for every table, none for an external plan. A trigger moves
+    them after `moves_after` seconds, unless `plan_fails`. `tables` are `catalog.schema.table` that lineage lists beside
+    those triggered, and `lineage_edges` is how many edges it has at least. Every answer waits for `slow` seconds.
 
     Raises ValueError for an identity that could not be sent, and OSError on `start` when the port is taken.
     """
@@ -48,7 +59,7 @@ class Sandbox:
     url: str
     """`http://127.0.0.1:PORT`, set by `start`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all by name, and each is an option of the command
         self,
         *,
         port: int = 0,
@@ -57,10 +68,22 @@ class Sandbox:
         auth_value: str = AUTH_VALUE,
         answers: Answers | Shape | None = None,
         on_request: Callable[[Received], None] | None = None,
+        plans: Mapping[str, Sequence[str] | None] | None = None,
+        moves_after: float = MOVES_AFTER,
+        plan_fails: PlanFault | None = None,
+        tables: Iterable[str] = (),
+        lineage_edges: int = 0,
+        slow: float = 0,
+        app_id: str = APP_ID,
+        app_secret: str = APP_SECRET,
     ) -> None:
         self._port = port
         self._identity = Identity(tenant_id, auth_type, auth_value)
-        self._api = Api(self._identity, answers, on_request)
+        lineage = Lineage(tables, lineage_edges)
+        self._plans = Plans(plans, moves_after, plan_fails)
+        world = World(tenant_id, self._plans, lineage, Tokens(app_id, app_secret))
+        self._api = Api(self._identity, world, answers, on_request)
+        self._slow = slow
         self._server: _Server | None = None
         self._stopped = threading.Event()
 
@@ -79,12 +102,17 @@ class Sandbox:
         """A copy of what was received so far, in the order of `number`."""
         return self._api.received
 
+    @property
+    def plan_ids(self) -> dict[str, str]:
+        """What the API names the uuid of each plan."""
+        return {plan.name: plan.id for plan in self._plans.all()}
+
     def start(self) -> None:
         """Listen and serve; a sandbox starts once."""
         if self._server is not None:
             raise RuntimeError("this sandbox was started before")
         pages = {"/": self._page, PICTURE_PATH: self._picture, RECEIVED_PATH: self._listing}
-        self._server = _Server((HOST, self._port), pages, self._api)
+        self._server = _Server((HOST, self._port), pages, self._api, self._slow)
         self.url = f"http://{HOST}:{self._server.server_address[1]}"
         self._front_page = FrontPage(lambda: self.received, self._public_environment())
         # The interval is how long it takes to notice a stop.
@@ -144,9 +172,11 @@ class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = sys.platform != "win32"
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], pages: _Pages, api: Api) -> None:
+    def __init__(self, address: tuple[str, int], pages: _Pages, api: Api, slow: float) -> None:
         self.pages = pages
         self.api = api
+        self._slow = slow
+        self._over = threading.Event()
         self._open: set[Any] = set()
         self._changed = threading.Condition()
         super().__init__(address, _Handler)
@@ -165,11 +195,17 @@ class _Server(ThreadingMixIn, TCPServer):
 
     def disconnect(self) -> None:
         """End every connection, and wait until its thread has closed it."""
+        self._over.set()
         with self._changed:
             for connection in self._open:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             self._changed.wait_for(lambda: not self._open, timeout=STOP_SECONDS)
+
+    def delay(self) -> None:
+        """Take as long as every answer is to take, unless the sandbox stops meanwhile."""
+        if self._slow:
+            self._over.wait(self._slow)
 
     def handle_error(self, request: _Connection, client_address: object) -> None:
         # A client may leave whenever it likes: that is its business, not an error here.
@@ -203,6 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
             refused = error.answer
             self.close_connection = True
         answer, trace_id = self.server.api.exchange(request, refused)
+        self.server.delay()
         self._deliver(answer, answer.body(trace_id))
 
     def _read_body(self) -> bytes:

@@ -23,7 +23,7 @@ from dbt_anymetrics.sandbox.answers import (
 
 TRIGGER_PATH = "/anymetrics/api/v1/scheduler/task/trigger"
 METRICS_PATH = "/anymetrics/api/v1/metrics/list"
-METHODS = {TRIGGER_PATH: "POST", METRICS_PATH: "GET", LOGIN_PATH: "GET"}
+OWN_METHODS = {TRIGGER_PATH: "POST", METRICS_PATH: "GET", LOGIN_PATH: "GET"}
 
 AUTH_TYPES = ("UID", "TOKEN", "ACCOUNT", "APIKEY")
 FIELDS = ("tableName", "tenantId", "tablePartition")
@@ -68,13 +68,13 @@ class TableName(NamedTuple):
     table: str
 
 
-def check_route(method: str, path: str) -> None:
+def check_route(method: str, path: str, methods: Mapping[str, str]) -> None:
     """Refuse a path the sandbox does not have, and a method the path does not have."""
-    if path not in METHODS:
+    if path not in methods:
         raise RefusedError(http_refusal(HTTPStatus.NOT_FOUND, f"the sandbox has no path {path}"))
-    if method != METHODS[path]:
-        text = f"{path} takes {METHODS[path]}, not {method}"
-        raise RefusedError(http_refusal(HTTPStatus.METHOD_NOT_ALLOWED, text, {"Allow": METHODS[path]}))
+    if method != methods[path]:
+        text = f"{path} takes {methods[path]}, not {method}"
+        raise RefusedError(http_refusal(HTTPStatus.METHOD_NOT_ALLOWED, text, {"Allow": methods[path]}))
 
 
 def body_length(method: str, headers: Message) -> int:

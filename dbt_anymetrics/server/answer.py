@@ -15,6 +15,9 @@ from dbt_anymetrics.text import one_line
 _OWN_FIELDS = ("success", "succeed", "errorMsg", "detailErrorMsg", "traceId")
 """A body with none of these is not AnyMetrics' own, unless it is nothing but its data."""
 
+_ENVELOPE = frozenset({*_OWN_FIELDS, "code", *ERROR_KEYS})
+"""What a body may hold beside its data."""
+
 _MAX_MESSAGE = 500
 
 _BY_STATUS = {
@@ -38,9 +41,10 @@ _LOST_BEHIND_A_GATEWAY = frozenset({502, 504})
 class Answer(Struct, frozen=True, kw_only=True):
     """The outcome of one call.
 
-    `message` is None exactly when the call succeeded. `data` is the body's `data`. `from_anymetrics` tells an answer
-    of the API itself, which is about this call, from any other, which is about the address or the credentials.
-    `is_unknown` tells that the call may have had its effect although no answer says so.
+    `message` is None exactly when the call succeeded. `data` is the body's `data`, or the whole body where the call
+    says of what form that is. `from_anymetrics` tells an answer of the API itself, which is about this call, from any
+    other, which is about the address or the credentials. `is_unknown` tells that the call may have had its effect
+    although no answer says so.
     """
 
     http_status: int | None = None
@@ -59,6 +63,12 @@ class Answer(Struct, frozen=True, kw_only=True):
         return self.message is None
 
 
+class Misfit(Struct, frozen=True):
+    """Stands in the place of data that are not of the form that was asked for."""
+
+    why: str
+
+
 class Envelope(Struct, frozen=True):
     """The body of every documented answer, as it came; other services of the product use some names differently."""
 
@@ -69,7 +79,7 @@ class Envelope(Struct, frozen=True):
         told = (self.fields.get(name) for name in ERROR_KEYS)
         return ": ".join(dict.fromkeys(_text(value) for value in told if says_error(value))) or None
 
-    def fault(self, confirms: Callable[[object], bool]) -> str | None:
+    def fault(self, confirms: Callable[[Any], bool]) -> str | None:
         """Why this is no success, or None.
 
         Success is: `success` (or `succeed`) is true or absent, `code` is absent, null or 200, there is no error text,
@@ -83,7 +93,9 @@ class Envelope(Struct, frozen=True):
                 return f"AnyMetrics says it failed, without a reason ({name} is {_text(value)})"
         if self.code not in (None, "200"):
             return f"AnyMetrics answers with code {self.code}, without a reason"
-        if confirms(data := self.fields.get("data")):
+        if isinstance(data := self.fields.get("data"), Misfit):
+            return f"the answer is not of the form that AnyMetrics' API pages print: {data.why}"
+        if confirms(data):
             return None
         return f"AnyMetrics did not confirm: {_came(self.fields, data)}"
 
@@ -98,9 +110,15 @@ class Envelope(Struct, frozen=True):
         return _text(self.fields.get("traceId")) or None
 
     @property
+    def data(self) -> Any:
+        """The data, as far as they are of the form that was asked for."""
+        return None if isinstance(data := self.fields.get("data"), Misfit) else data
+
+    @property
     def is_of_anymetrics(self) -> bool:
         """Whether the body has AnyMetrics' form, which that of a gateway in front of it has not."""
-        return any(name in self.fields for name in _OWN_FIELDS) or set(self.fields) == {"data"}
+        is_nothing_but_data = set(self.fields) == {"data"} and not isinstance(self.fields["data"], Misfit)
+        return is_nothing_but_data or any(name in self.fields for name in _OWN_FIELDS)
 
 
 def _came(fields: dict[str, Any], data: object) -> str:
@@ -115,15 +133,17 @@ def judge(
     location: str | None = None,
     retry_after: float | None = None,
     redact: Callable[[str], str] = str,
-    confirms: Callable[[object], bool] = is_confirmation,
+    confirms: Callable[[Any], bool] = is_confirmation,
+    form: Any = None,
 ) -> Answer:
     """Decide what an HTTP answer means.
 
     `location` is where a redirect points, `retry_after` is in seconds, `redact` strikes out what may not be shown, and
-    `confirms` says which data make a success.
+    `confirms` says which data make a success. With a `form`, the whole body is decoded as that type, and is what
+    `confirms` is given.
     """
     retriable = status == 429 or status >= 500  # noqa: PLR2004
-    envelope = _decode(body)
+    envelope = _decode(body, form)
     if envelope and 200 <= status < 300:  # noqa: PLR2004
         message = envelope.fault(confirms)
     else:
@@ -133,7 +153,7 @@ def judge(
         code=_shown(envelope.code if envelope else None, redact),
         message=_shown(message, redact),
         trace_id=_shown(envelope.trace_id if envelope else None, redact),
-        data=envelope.fields.get("data") if envelope else None,
+        data=envelope.data if envelope else None,
         from_anymetrics=not message or bool(envelope and envelope.is_of_anymetrics and _is_about_the_call(status)),
         retriable=retriable,
         is_unknown=status in _LOST_BEHIND_A_GATEWAY,
@@ -149,23 +169,39 @@ def _shown(text: str | None, redact: Callable[[str], str]) -> str | None:
     return one_line(text, _MAX_MESSAGE, redact) or None if text else None
 
 
-def _decode(body: bytes) -> Envelope | None:
+def _decode(body: bytes, form: Any) -> Envelope | None:
     """The body as an envelope, or None when it is no JSON object."""
     try:
-        return Envelope(_fields(body))
+        return Envelope(_mended(body, form))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _fields(body: bytes) -> dict[str, Any]:
+def _mended(body: bytes, form: Any) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return _fields(body, form)
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError):
         if not mend(memoryview(odd := bytearray(body))):
             raise
-        return msgspec.json.decode(odd, type=dict[str, Any])
+        return _fields(odd, form)
+
+
+def _fields(body: bytes | bytearray, form: Any) -> dict[str, Any]:
+    if form is None:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    # Only what the form asks for is made into objects: all of a large answer would take many times its size.
+    raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    told = {name: msgspec.json.decode(value) for name, value in raw.items() if name in _ENVELOPE}
+    return {**told, "data": _formed(body, form)}
+
+
+def _formed(body: bytes | bytearray, form: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=form)
+    except msgspec.ValidationError as error:
+        return Misfit(str(error))
 
 
 def _http_fault(status: int, body: bytes, text: str | None, location: str) -> str:

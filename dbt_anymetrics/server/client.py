@@ -1,43 +1,39 @@
-"""The HTTP calls to AnyMetrics: one session a thread, no redirects, every outcome an `Answer`."""
+"""The HTTP calls to AnyMetrics: kept sessions, no redirects, every outcome an `Answer`."""
 
 from __future__ import annotations
 
-import re
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
-from http.client import HTTPException, RemoteDisconnected
-from socket import gaierror
+from http.client import HTTPException
 
 import requests
 from msgspec.structs import replace
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, InvalidHeader, LocationParseError
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.server.answer import Answer, judge
-from dbt_anymetrics.server.confirmation import is_confirmation, is_there
+from dbt_anymetrics.server.call import Call
+from dbt_anymetrics.server.confirmation import is_confirmation
 from dbt_anymetrics.server.connection import Connection
 from dbt_anymetrics.server.deadline import GRACE, TimedAdapter, Watchdog, within
+from dbt_anymetrics.server.fault import explain, is_stale
 from dbt_anymetrics.text import one_line
 
 TRIGGER = "/scheduler/task/trigger"
 PROBE = "/metrics/list?pageNumber=1&pageSize=1"
 
-_STALE = (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
-"""How a call fails on a connection that the server has closed, before anything of an answer was read."""
-
 _FAULTS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError, TypeError)
 """What the libraries raise; TypeError is for a proxy without a host."""
 
-_UNSENT = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, LocationParseError, TypeError)
-"""Faults before anything was sent."""
+_TRIGGERED = "the refresh was triggered"
 
-_ADDRESS = re.compile(r"\S*(?:://|@)\S*")
+_IDENTITY = ("tenant-id", "auth-type", "auth-value")
 
-_MAX_BODY = 1 << 20
 _CHUNK = 1 << 14
 
 
@@ -54,11 +50,10 @@ class Client:
     def __init__(self, connection: Connection, environment: Mapping[str, str]) -> None:
         self._connection = connection
         self._environment = environment
-        self._local = threading.local()
         self._sessions: list[requests.Session] = []
+        self._idle: list[tuple[requests.Session, TimedAdapter]] = []
         self._lock = threading.Lock()
-        self._seconds = 2 * connection.timeout
-        self._watchdog = Watchdog(self._seconds)
+        self._watchdog = Watchdog()
 
     def trigger(self, table_name: str, partition: date) -> Answer:
         """Tell AnyMetrics that one date of a table has new data (AnyMetrics API page, Data Update)."""
@@ -67,27 +62,28 @@ class Client:
             "tenantId": self._connection.tenant_id,
             "tablePartition": partition.isoformat(),
         }
-        return self._call("POST", TRIGGER, body)
+        call = Call(method="POST", path=TRIGGER, body=body, confirms=is_confirmation, effect=_TRIGGERED)
+        return self._made(call)
 
     def probe(self) -> Answer:
         """Make the cheapest read that needs the credentials."""
-        return self._ask("GET", PROBE)
+        return self.ask(Call(method="GET", path=PROBE))
 
-    def _ask(self, method: str, path: str, body: object = None) -> Answer:
-        """Make a call that asks something, for no longer than a call may take."""
+    def ask(self, call: Call) -> Answer:
+        """Make any call but a trigger, for no longer than it may take."""
         try:
-            return within(self.call_limit, lambda: self._call(method, path, body, is_there))
+            return within(self._limit(call) + GRACE, lambda: self._made(call))
         except TimeoutError:
-            return self.overdue()
+            return self._fault(requests.Timeout(), call)
 
     @property
     def call_limit(self) -> float:
-        """Seconds after which a call is given up, whatever it waits for."""
-        return self._seconds + GRACE
+        """Seconds after which a trigger is given up, whatever it waits for."""
+        return 2 * self._connection.timeout + GRACE
 
     def overdue(self) -> Answer:
-        """What is said of a call that is given up."""
-        return self._fault(requests.Timeout())
+        """What is said of a trigger that is given up."""
+        return self._fault(requests.Timeout(), Call(method="POST", path=TRIGGER, effect=_TRIGGERED))
 
     def close(self) -> None:
         """Close every thread's session."""
@@ -97,40 +93,41 @@ class Client:
                 session.close()
             self._sessions.clear()
 
-    def _call(
-        self, method: str, path: str, body: object = None, confirms: Callable[[object], bool] = is_confirmation
-    ) -> Answer:
-        try:
-            session, adapter = self._session()
-        except ValueError as error:  # from a proxy in the environment that is no address
-            return self._fault(error)
-        try:
-            with self._watchdog.limited(adapter):
-                return self._sent(session, adapter, method, path, body, confirms)
-        except _FAULTS as error:
-            return self._fault(requests.Timeout() if adapter.expired else error)
+    def _limit(self, call: Call) -> float:
+        """Seconds that the whole call may take."""
+        return max(call.seconds, 2 * self._connection.timeout)
 
-    def _sent(
-        self,
-        session: requests.Session,
-        adapter: TimedAdapter,
-        method: str,
-        path: str,
-        body: object,
-        confirms: Callable[[object], bool],
-    ) -> Answer:
+    def _patience(self, call: Call) -> float:
+        """Seconds that the next byte of the answer is waited for."""
+        return max(call.seconds, self._connection.timeout)
+
+    def _made(self, call: Call) -> Answer:
         try:
-            response = self._request(session, method, path, body)
+            with self._kept_session() as (session, adapter):
+                return self._timed(session, adapter, call)
+        except ValueError as error:  # from a proxy in the environment that is no address
+            return self._fault(error, call)
+
+    def _timed(self, session: requests.Session, adapter: TimedAdapter, call: Call) -> Answer:
+        try:
+            with self._watchdog.limited(adapter, self._limit(call)):
+                return self._sent(session, adapter, call)
+        except _FAULTS as error:
+            return self._fault(requests.Timeout() if adapter.expired else error, call)
+
+    def _sent(self, session: requests.Session, adapter: TimedAdapter, call: Call) -> Answer:
+        try:
+            response = self._request(session, call)
         except requests.ConnectionError as error:
-            if adapter.expired or not (adapter.is_reused and isinstance(_innermost(error), _STALE)):
+            if adapter.expired or not (adapter.is_reused and is_stale(error)):
                 raise
             # The server had closed the connection that was kept from the last call: no more than a new one is needed.
             adapter.renew()
-            response = self._request(session, method, path, body)
+            response = self._request(session, call)
         with response:
-            content = _read(response)
+            content = _read(response, call.largest)
         if adapter.expired:
-            return self._fault(requests.Timeout())
+            return self._fault(requests.Timeout(), call)
         headers = response.headers
         return judge(
             response.status_code,
@@ -138,26 +135,35 @@ class Client:
             headers.get("Location"),
             _retry_after(headers.get("Retry-After")),
             redact=self._connection.auth_value.redact,
-            confirms=confirms,
+            confirms=call.confirms,
+            form=call.form,
         )
 
-    def _request(self, session: requests.Session, method: str, path: str, body: object) -> requests.Response:
+    def _request(self, session: requests.Session, call: Call) -> requests.Response:
         return session.request(
-            method,
-            self._connection.address(path),
-            json=body,
-            timeout=self._connection.timeout,
+            call.method,
+            self._connection.address(call.path),
+            json=call.body,
+            headers=dict.fromkeys(_IDENTITY) if call.is_anonymous else None,
+            timeout=(self._connection.timeout, self._patience(call)),
             allow_redirects=False,  # requests would send our auth-value header to the other host
             stream=True,
         )
 
-    def _session(self) -> tuple[requests.Session, TimedAdapter]:
-        """The session of this thread, which holds one connection open from call to call."""
-        if not hasattr(self._local, "session"):
-            self._local.session, self._local.adapter = self._new_session()
+    @contextmanager
+    def _kept_session(self) -> Iterator[tuple[requests.Session, TimedAdapter]]:
+        """A session for one call, kept with its open connection for the next one, whichever thread makes that."""
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
+        if kept is None:
+            kept = self._new_session()
             with self._lock:
-                self._sessions.append(self._local.session)
-        return self._local.session, self._local.adapter
+                self._sessions.append(kept[0])
+        try:
+            yield kept
+        finally:
+            with self._lock:
+                self._idle.append(kept)
 
     def _new_session(self) -> tuple[requests.Session, TimedAdapter]:
         connection, environment = self._connection, self._environment
@@ -182,30 +188,11 @@ class Client:
         session.mount("http://", adapter)
         return session, adapter
 
-    def _fault(self, error: Exception) -> Answer:
-        fault = self._explain(error)
+    def _fault(self, error: Exception, call: Call) -> Answer:
+        connection = self._connection
+        fault = explain(error, connection.url, connection.timeout, self._patience(call), call.effect)
         # The text of an exception may hold what the server sent.
-        return replace(fault, message=one_line(fault.message or "", 500, self._connection.auth_value.redact))
-
-    def _explain(self, error: Exception) -> Answer:
-        """What went wrong on the way, whether it is worth another try, and whether the call may have had its effect."""
-        seconds = f"{self._connection.timeout:g} s"
-        inner = _innermost(error)
-        if isinstance(error, requests.exceptions.SSLError):
-            return Answer(message=f"TLS fails: {_root(error)}. For a private authority, set ANYMETRICS_CA_BUNDLE")
-        if isinstance(error, requests.exceptions.ConnectTimeout):
-            return Answer(message=f"no connection within {seconds}", retriable=True)
-        if isinstance(error, requests.exceptions.Timeout) or isinstance(inner, TimeoutError):
-            message = f"no answer within {seconds}; whether the refresh was triggered is unknown"
-            return Answer(message=message, retriable=True, is_unknown=True)
-        if isinstance(error, requests.exceptions.ProxyError):
-            return Answer(message=f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", retriable=True)
-        if isinstance(inner, ConnectionRefusedError):
-            message = f"connection refused: check that AnyMetrics is running at {self._connection.url}"
-            return Answer(message=message, retriable=True)
-        message = f"the connection to {self._connection.url} fails: {_root(error)}"
-        retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
-        return Answer(message=message, retriable=retriable, is_unknown=not isinstance(inner, (gaierror, *_UNSENT)))
+        return replace(fault, message=one_line(fault.message or "", 500, connection.auth_value.redact))
 
 
 def _system_trust() -> ssl.SSLContext:
@@ -215,14 +202,14 @@ def _system_trust() -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _read(response: requests.Response) -> bytes:
-    """The body, cut at a size that no answer of the API reaches."""
+def _read(response: requests.Response, largest: int) -> bytes:
+    """The body, cut at a size that no answer to this call reaches."""
     # Left to itself, urllib3 1.x takes an answer that was cut short for a whole one.
     response.raw.enforce_content_length = True
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
-        if len(body) > _MAX_BODY:
+        if len(body) > largest:
             break
     return bytes(body)
 
@@ -235,27 +222,3 @@ def _retry_after(header: str | None) -> float | None:
         return Retry().parse_retry_after(header)
     except (InvalidHeader, ValueError, OverflowError):
         return None
-
-
-def _root(error: BaseException) -> str:
-    """The innermost reason in words, without addresses: that of a proxy may hold a password."""
-    error = _innermost(error)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return _ADDRESS.sub("(an address)", str(error)) or type(error).__name__
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What urllib3 and requests have wrapped several times, with object addresses in the text."""
-    seen = {id(error)}
-    while (inner := _inner(error)) and id(inner) not in seen:
-        seen.add(id(inner))
-        error = inner
-    return error
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    # urllib3 1.x tries a call of Python 2 first, and hides that with `from None`.
-    context = None if error.__suppress_context__ else error.__context__
-    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, context)
-    return next((inner for inner in candidates if isinstance(inner, BaseException)), None)

@@ -31,7 +31,7 @@ def is_confirmation(data: object) -> bool:
     if isinstance(data, str):
         return data.lower() == "true" or bool(_TASK.fullmatch(data))
     if isinstance(data, dict):
-        return any(_is_name(data.get(key)) for key in _TASK_KEYS) and not tells_error(data)
+        return any(is_name(data.get(key)) for key in _TASK_KEYS) and not tells_error(data)
     return data is True
 
 
@@ -53,7 +53,8 @@ def says_error(text: object) -> bool:
     return bool(text)
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether a value may name something, and is no word for a failure."""
     if isinstance(value, str):
         return bool(value.strip()) and value.strip().lower() not in {"failed", "false", "null", "none", "error"}
     return isinstance(value, int) and value > 0 and value is not True

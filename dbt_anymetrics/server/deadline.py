@@ -145,21 +145,21 @@ def _close(sockets: list[socket.socket]) -> None:
 class Watchdog:
     """One thread that ends every call which takes longer than its seconds."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._deadlines: dict[TimedAdapter, float] = {}
         self._changed = threading.Condition()
         self._closed = False
         threading.Thread(target=self._watch, name="anymetrics-watchdog", daemon=True).start()
 
     @contextmanager
-    def limited(self, adapter: TimedAdapter) -> Iterator[None]:
+    def limited(self, adapter: TimedAdapter, seconds: float) -> Iterator[None]:
         """Limit the call within; `adapter.expired` tells afterwards whether its time was up."""
         adapter.begin()
+        deadline = time.monotonic() + seconds
         with self._changed:
-            if not self._deadlines:
+            if all(deadline < other for other in self._deadlines.values()):
                 self._changed.notify()
-            self._deadlines[adapter] = time.monotonic() + self._seconds
+            self._deadlines[adapter] = deadline
         try:
             yield
         finally:
@@ -179,6 +179,5 @@ class Watchdog:
                 for adapter in [each for each, deadline in self._deadlines.items() if deadline <= now]:
                     del self._deadlines[adapter]
                     adapter.expire()
-                # Every call has the same limit: one that begins meanwhile cannot be due before those that are known.
                 earliest = min(self._deadlines.values(), default=None)
                 self._changed.wait(None if earliest is None else earliest - now)

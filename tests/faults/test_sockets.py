@@ -30,6 +30,7 @@ from dbt_anymetrics.result import Refresh, Result, Status
 from dbt_anymetrics.sending.delivery import Delivering, Delivery
 from dbt_anymetrics.sending.queue import Queue
 from dbt_anymetrics.server.answer import Answer
+from dbt_anymetrics.server.call import Call
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import connection
 from tests.artifacts import scenario
@@ -635,6 +636,27 @@ def test_what_comes_after_a_call_was_given_up_changes_nothing(monkeypatch: pytes
     assert given_up is None
     assert [result.status for result in results].count(Status.SUCCESS) == 39
     assert len({result.table_name for result in results}) == 40
+
+
+def test_a_call_with_much_time_does_not_keep_a_shorter_one_waiting() -> None:
+    long, begins = Call(method="GET", path="/long", seconds=600), threading.Event()
+
+    def trickle(visit: Visit) -> None:
+        begins.set()
+        visit.trickle(b"HTTP/1.1 200 OK\r\nX: ", b"x")
+
+    with RawServer(reads_and(trickle)) as server:
+        client = calling(server.url, timeout=0.2)
+        waiting = threading.Thread(target=client.ask, args=(long,), daemon=True)
+        waiting.start()
+        assert begins.wait(SOON)
+        begun = time.monotonic()
+        answer = client.probe()
+        assert time.monotonic() - begun < SOON
+        assert waiting.is_alive()
+    waiting.join(SOON)
+    client.close()
+    assert answer.message == "no answer within 0.2 s"
 
 
 def test_a_handshake_that_is_never_answered_is_given_up_on() -> None:
