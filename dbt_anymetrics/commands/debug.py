@@ -29,7 +29,14 @@ from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.terminal import show
 from dbt_anymetrics.planning.run_date import time_zone
 from dbt_anymetrics.result import count
-from dbt_anymetrics.server.connection import PRIVATE_MARKS, SECRET_VARIABLES, secret, secret_variable
+from dbt_anymetrics.server.connection import (
+    APP_ID_VARIABLE,
+    PRIVATE_MARKS,
+    SECRET_VARIABLES,
+    app_secret,
+    secret,
+    secret_variable,
+)
 from dbt_anymetrics.text import one_line
 
 _SETTINGS = (
@@ -87,8 +94,15 @@ def _settings(options: Options, context: click.Context) -> Iterator[tuple[str, s
     variable = secret_variable(os.environ)
     shown = "**********" if variable else "(not set)"
     yield "auth-value", shown, f"environment variable {variable or ' or '.join(SECRET_VARIABLES)}"
+    if os.environ.get(APP_ID_VARIABLE) or app_secret(os.environ):
+        for name, value in (("app-id", os.environ.get(APP_ID_VARIABLE)), ("app-secret", app_secret(os.environ))):
+            yield name, "**********" if value else "(not set)", f"environment variable ANYMETRICS_{_upper(name)}"
     switch = os.environ.get(ENABLED_VARIABLE)
     yield "enabled", switch or "true", f"environment variable {ENABLED_VARIABLE}" if switch else "default"
+
+
+def _upper(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _value(options: Options, name: str) -> str:
@@ -210,18 +224,20 @@ def _connection(options: Options) -> str:
 
 def _missing(options: Options) -> Iterator[str]:
     """The variables of a connection that have no value. A single one has an error of its own, with its own hint."""
-    for name in ("url", "tenant_id", "auth_type"):
+    has_app = bool(os.environ.get(APP_ID_VARIABLE) or app_secret(os.environ))
+    for name in ("url", "tenant_id", *(() if has_app else ("auth_type",))):
         if not (getattr(options, name) or "").strip():
             yield f"ANYMETRICS_{name.upper()}"
-    if not (secret(os.environ) or "").strip():
+    if not has_app and not (secret(os.environ) or "").strip():
         yield SECRET_VARIABLES[0]
 
 
 def _probe(options: Options) -> str:
-    from dbt_anymetrics.server.client import PROBE, Client  # lazy: requests is slow to import
+    from dbt_anymetrics.server.client import PROBE  # lazy: requests is slow to import
+    from dbt_anymetrics.server.opened import client_of  # lazy: the same
 
     connection = connection_of(options)
-    with closing(Client(connection, os.environ)) as client:
+    with closing(client_of(connection, os.environ)) as client:
         answer = client.probe()
     trace = f" (traceId {answer.trace_id})" if answer.trace_id else ""
     if answer.message is not None:

@@ -164,9 +164,9 @@ def _delivering(options: Options) -> Delivering:
 
 
 def _connect(options: Options) -> Caller:
-    from dbt_anymetrics.server.client import Client  # lazy: requests is slow to import, and not every command sends
+    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import, and not every command sends
 
-    return Client(connection_of(options), os.environ)
+    return client_of(connection_of(options), os.environ)
 
 
 def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter, show: Show, exit_code: int) -> Ending:

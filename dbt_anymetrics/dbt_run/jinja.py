@@ -18,7 +18,7 @@ from dbt_anymetrics.text import shown
 MAX_TEMPLATE = 2000
 """Characters of a template."""
 
-_SECRETS = re.compile(r"DBT_(ENGINE_)?ENV_SECRET|ANYMETRICS_AUTH_VALUE", re.IGNORECASE)
+_SECRETS = re.compile(r"DBT_(ENGINE_)?ENV_SECRET|ANYMETRICS_(AUTH_VALUE|APP_SECRET)", re.IGNORECASE)
 
 _MODULES = Namespace(
     datetime=Namespace(

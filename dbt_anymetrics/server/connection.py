@@ -20,6 +20,12 @@ SECRET_VARIABLES = ("ANYMETRICS_AUTH_VALUE", "DBT_ENV_SECRET_ANYMETRICS_AUTH_VAL
 
 API_PATH = "/anymetrics/api/v1"
 
+APP_ID_VARIABLE = "ANYMETRICS_APP_ID"
+APP_SECRET_VARIABLES = ("ANYMETRICS_APP_SECRET", "DBT_ENV_SECRET_ANYMETRICS_APP_SECRET")
+"""Where an application's id and secret are read from, which a token is made of. Never options."""
+
+_OF_AN_APP = "TOKEN"
+
 PRIVATE_MARKS = "@?#"
 """An address with one of these may hold a password or a token, and is not shown."""
 
@@ -29,7 +35,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Connection(Struct, frozen=True, kw_only=True):
-    """How to reach AnyMetrics. Make it with `connection()`, which checks it."""
+    """How to reach AnyMetrics. Make it with `connection()`, which checks it.
+
+    With an `app_id`, the auth value is the application's secret, which a token has to be made of.
+    """
 
     url: str
     tenant_id: str
@@ -37,6 +46,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     auth_value: Secret
     timeout: float = TIMEOUT
     ca_bundle: str | None = None
+    app_id: str | None = None
 
     def address(self, path: str) -> str:
         """The full address of an API call."""
@@ -62,11 +72,16 @@ def connection(
 
     Raises UsageError for the first wrong one.
     """
+    app_id = _app_id(environment)
+    value, name = (
+        (app_secret(environment), APP_SECRET_VARIABLES[0]) if app_id else (secret(environment), SECRET_VARIABLES[0])
+    )
     return Connection(
         url=base_address(url),
         tenant_id=checked_tenant(tenant_id),
-        auth_type=_auth_type(auth_type),
-        auth_value=Secret(_header(secret(environment), SECRET_VARIABLES[0], "It is read from the environment only")),
+        auth_type=_token_type(auth_type) if app_id else _auth_type(auth_type),
+        auth_value=Secret(_header(value, name, "It is read from the environment only")),
+        app_id=app_id,
         timeout=_timeout(timeout),
         ca_bundle=_ca_bundle(ca_bundle),
     )
@@ -101,6 +116,25 @@ def base_address(url: str | None) -> str:
 def checked_tenant(tenant_id: str | None) -> str:
     """The tenant, which every call names in a header. Raises UsageError."""
     return _header(tenant_id, "--tenant-id / ANYMETRICS_TENANT_ID", "See Metric Applications > API Integration")
+
+
+def _app_id(environment: Mapping[str, str]) -> str | None:
+    """The application's id, where a token is to be made: a credential that is set wins."""
+    if secret(environment) or not (environment.get(APP_ID_VARIABLE) or app_secret(environment)):
+        return None
+    return _header(environment.get(APP_ID_VARIABLE), APP_ID_VARIABLE, "It belongs to ANYMETRICS_APP_SECRET")
+
+
+def app_secret(environment: Mapping[str, str]) -> str | None:
+    """The application's secret in the environment, if there is one."""
+    return next((environment[name] for name in APP_SECRET_VARIABLES if environment.get(name)), None)
+
+
+def _token_type(auth_type: str | None) -> str:
+    if auth_type and auth_type.strip() and auth_type.strip().upper() != _OF_AN_APP:
+        hint = f"{APP_ID_VARIABLE} gives a token. For another type, set {SECRET_VARIABLES[0]}"
+        raise UsageError(f"{auth_type!r} is not {_OF_AN_APP}", where="--auth-type / ANYMETRICS_AUTH_TYPE", hint=hint)
+    return _OF_AN_APP
 
 
 def secret(environment: Mapping[str, str]) -> str | None:
