@@ -21,7 +21,7 @@ Every option that names an environment variable can be set by it; the option win
 |---|---|---|
 | `ANYMETRICS_AUTH_VALUE` | | The credential. It is never an option: everybody can see a command line. |
 | `DBT_ENV_SECRET_ANYMETRICS_AUTH_VALUE` | | The same, by a name that dbt hides in its own logs. |
-| `ANYMETRICS_APP_ID`, `ANYMETRICS_APP_SECRET` | | An application, in the place of a credential: a token is made of it. |
+| `ANYMETRICS_APP_ID`, `ANYMETRICS_APP_SECRET` | | An application in the place of a credential: it gives a token. |
 | `ANYMETRICS_ENABLED` | `true` | `false` switches every refresh off. |
 | `ANYMETRICS_DBT` | beside this Python, then in `PATH` | The dbt that `dbt-anymetrics dbt` runs. |
 

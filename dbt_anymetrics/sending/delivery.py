@@ -90,14 +90,15 @@ class Delivery:
         delivering: Delivering,
         *,
         on_retry: Callable[[Retry], None],
-        on_wait: Callable[[int, int], None],
+        on_wait: Callable[[float, int], None],
     ) -> None:
         self.given_up: str | None = None
         self._queue = queue
         self._under_way: dict[int, _UnderWay] = {}
         self._caller = caller
+        self._tick = min(1.0, caller.call_limit)
         self._looked = time.monotonic()
-        self._idle = 0
+        self._idle = 0.0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._delivering = delivering
@@ -185,16 +186,16 @@ class Delivery:
             self._give_up_overdue()
             with suppress(Empty):
                 # Without a time limit, Windows would not see Ctrl-C while waiting here.
-                done = self._done.get(timeout=1)
-                self._idle = 0
+                done = self._done.get(timeout=self._tick)
+                self._idle = 0.0
                 return done
-            self._idle += 1
+            self._idle += self._tick
             self._on_wait(self._idle, len(self._under_way))
 
     def _give_up_overdue(self) -> None:
         """Give up the calls that are over time: nothing else can end them."""
         now = time.monotonic()
-        if now - self._looked < min(1, self._caller.call_limit):
+        if now - self._looked < self._tick:
             return
         self._looked = now
         with self._lock:

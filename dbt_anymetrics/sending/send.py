@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 
 from dbt_anymetrics.output.reporter import Reporter
@@ -23,10 +23,12 @@ def send(planned: Collection[Refresh], delivering: Delivering, outcomes: Outcome
         queue = Queue(planned, outcomes.claim, size=delivering.threads)
         total = len(planned)
 
-        def waiting(seconds: int, under_way: int) -> None:
+        told = _told()
+
+        def waiting(seconds: float, under_way: int) -> None:
             outcomes.beat()
-            if seconds in _TOLD or not seconds % _TOLD[-1]:
-                reporter.note(_waiting(seconds, under_way))
+            if told(seconds):
+                reporter.note(_waiting(round(seconds), under_way))
 
         delivery = Delivery(queue, total, caller, delivering, on_retry=reporter.retry, on_wait=waiting)
         with stoppable(delivery.stop, delivery.abandon) as interrupted:
@@ -43,6 +45,19 @@ def send(planned: Collection[Refresh], delivering: Delivering, outcomes: Outcome
 
 _TOLD = (5, 20, 60)
 """After how many seconds without any news it is said what is waited for, and from then on every so many."""
+
+
+def _told() -> Callable[[float], bool]:
+    """Whether it is time to say it again, given for how long there was no news."""
+    last = 0.0
+
+    def is_due(seconds: float) -> bool:
+        nonlocal last
+        before, last = (last if last < seconds else 0.0), seconds
+        moments = [*_TOLD, _TOLD[-1] * (seconds // _TOLD[-1])]
+        return any(before < moment <= seconds for moment in moments)
+
+    return is_due
 
 
 def _waiting(seconds: int, under_way: int) -> str:

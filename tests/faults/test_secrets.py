@@ -221,7 +221,9 @@ def test_the_password_of_a_proxy_is_never_shown(
     monkeypatch.setenv("NO_PROXY", "")
     shop = shop_at(f"{scheme}://anymetrics.invalid", tmp_path)
     everything = ""
-    for arguments in (("refresh", "-m", "dim_customers"), ("debug",), ("status",)):
+    # A refresh tries several times, which takes long; `debug` makes the same call once.
+    commands = (("refresh", "-m", "dim_customers"), ("status",)) if proxy is PROXIES["http"] else ()
+    for arguments in (("debug",), *commands):
         done = shop.cli(*arguments)
         assert done.returncode in (0, 1, 2)
         everything += everything_of(done, tmp_path)

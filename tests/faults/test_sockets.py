@@ -29,6 +29,7 @@ from dbt_anymetrics.ledger.claims import Claim
 from dbt_anymetrics.result import Refresh, Result, Status
 from dbt_anymetrics.sending.delivery import Delivering, Delivery
 from dbt_anymetrics.sending.queue import Queue
+from dbt_anymetrics.server import client as client_module
 from dbt_anymetrics.server.answer import Answer
 from dbt_anymetrics.server.call import Call
 from dbt_anymetrics.server.client import Client
@@ -593,6 +594,7 @@ def test_a_name_that_is_looked_up_without_end_is_given_up_on(threads: int, monke
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(client_module, "GRACE", 0.1)
     started = time.monotonic()
     with closing(calling("http://anymetrics.invalid", 0.1)) as client:
         results, given_up = delivering(client, 30, threads)
