@@ -28,6 +28,7 @@ from dbt_anymetrics.parameters import (
     SENDING,
     SERVICE,
     STATE,
+    STRICT,
     VARS,
     options,
 )
@@ -125,6 +126,18 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
     from dbt_anymetrics.commands.dbt import run
 
     _exit(run(arguments, given, ours))
+
+
+@main.command()
+@options(*PROJECT, *MANIFEST, *PLAN, *SENDING, *STATE, *STRICT, *OBJECT)
+def doctor(**given: Any) -> None:
+    """Check everything from dbt to the tables in AnyMetrics, before the first run.
+
+    It sends nothing. Without a connection it checks the side of dbt alone.
+    """
+    from dbt_anymetrics.commands.doctor import doctor as run
+
+    _exit(run(_options(given)))
 
 
 @main.command()

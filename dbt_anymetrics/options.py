@@ -53,6 +53,7 @@ class Options(Struct, frozen=True, kw_only=True):
     drop: bool = False
     yes: bool = False
     dry_run: bool = False
+    strict: bool = False
     newest_first: bool = False
     pace: float | None = None
     command: str = "refresh"

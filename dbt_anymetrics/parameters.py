@@ -310,6 +310,8 @@ OUTPUT = (
 
 OBJECT = (_output("one object"),)
 
+STRICT = (click.option("--strict", is_flag=True, help="Exit with 1 for a warning too, as in CI."),)
+
 EVERY = (click.option("--all", "every", is_flag=True, help="List also each node that the run did not touch."),)
 
 

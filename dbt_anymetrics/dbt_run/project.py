@@ -78,8 +78,18 @@ class Project:
     @property
     def has_package(self) -> bool:
         """Whether `dbt deps` installed our dbt package. Raises UsageError when dbt_project.yml is not YAML."""
+        return self._package_file.is_file()
+
+    @property
+    def package_version(self) -> str | None:
+        """The version of our dbt package that `dbt deps` installed, or None. Raises UsageError for broken YAML."""
+        text = _read(self._package_file)
+        return str(load_yaml(text, str(self._package_file)).get("version")) if text else None
+
+    @property
+    def _package_file(self) -> Path:
         packages = _first(self._environment, _PACKAGES_VARIABLES) or self.configuration.get("packages-install-path")
-        return (self.folder / str(packages or "dbt_packages") / "anymetrics" / PROJECT_FILE).is_file()
+        return self.folder / str(packages or "dbt_packages") / "anymetrics" / PROJECT_FILE
 
     @cached_property
     def configuration(self) -> dict[str, Any]:

@@ -22,12 +22,7 @@ def backfill(
 
     `job` stands in the place of dbt's run: the same backfill, asked for again, goes on where it stopped.
     """
-    tables: dict[str, str] = {}
-    others: list[Item] = []
-    for unique_id in sorted(manifest.nodes):
-        node = manifest.nodes[unique_id]
-        if node.resource_type in REFRESHABLE and is_selected(orders, unique_id):
-            others += _note(tables, unique_id, node, manifest, orders, job)
+    tables, others = tables_of(manifest, orders, job)
     ordered = sorted(days, reverse=newest_first)
 
     def walk() -> Iterator[Item]:
@@ -39,9 +34,20 @@ def backfill(
     return LazyCollection(walk)
 
 
+def tables_of(manifest: Manifest, orders: Orders, job: str) -> tuple[dict[str, str], list[Result]]:
+    """The table of each selected node, with the node, and the reason of each node that has none to refresh."""
+    tables: dict[str, str] = {}
+    others: list[Result] = []
+    for unique_id in sorted(manifest.nodes):
+        node = manifest.nodes[unique_id]
+        if node.resource_type in REFRESHABLE and is_selected(orders, unique_id):
+            others += _note(tables, unique_id, node, manifest, orders, job)
+    return tables, others
+
+
 def _note(
     tables: dict[str, str], unique_id: str, node: Node, manifest: Manifest, orders: Orders, job: str
-) -> Iterator[Item]:
+) -> Iterator[Result]:
     """Enter the table of a node, or give the reason why it has none that can be refreshed."""
     try:
         name = _table_name(node, manifest, orders)

@@ -145,3 +145,8 @@ def _hint(key: str, adapter: str | None) -> str:
 def _text(value: object) -> str | None:
     """A name in the artifacts, or None where there is none: dbt-oracle writes the text "None" for no database."""
     return value if isinstance(value, str) and value.strip() not in ("", "None") else None
+
+
+def in_lineage(table_name: str) -> str:
+    """The same table as AnyMetrics' lineage names it: `catalog.schema.table`, without the data source."""
+    return table_name.partition(".")[2].replace("`", "")

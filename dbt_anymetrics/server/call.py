@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +31,13 @@ class Call(Struct, frozen=True, kw_only=True):
     seconds: float = 0
     largest: int = 1 << 20
     is_anonymous: bool = False
+
+
+class Asker(Protocol):
+    """What makes calls: a client, with whichever credential."""
+
+    def ask(self, call: Call) -> Answer:
+        """Make any call but a trigger."""
 
 
 class Reading(Struct, Generic[T], frozen=True):

@@ -6,8 +6,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from dbt_anymetrics.server.call import Call, Reading
-from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.call import Asker, Call, Reading
 
 ALL = "/lineage/queryAll"
 OF_VERTEX = "/lineage/queryVertexLineage"
@@ -43,7 +42,7 @@ class _Answer(Struct):
     data: _Edges
 
 
-def lineage(client: Client) -> Reading[tuple[Edge, ...]]:
+def lineage(client: Asker) -> Reading[tuple[Edge, ...]]:
     """Ask for the whole lineage of the tenant, which takes long (AnyMetrics API page, View All Lineage).
 
     A table in it is one that a dataset is made of, which says nothing of acceleration plans.
@@ -52,7 +51,7 @@ def lineage(client: Client) -> Reading[tuple[Edge, ...]]:
     return Reading.of(client.ask(call), _edges)
 
 
-def lineage_of(client: Client, table: str) -> Reading[tuple[Edge, ...]]:
+def lineage_of(client: Asker, table: str) -> Reading[tuple[Edge, ...]]:
     """Ask what is made of one table, which is `catalog.schema.table` (AnyMetrics API page, View Asset Lineage).
 
     The API page requires all four parameters. No edge means that AnyMetrics does not know the table, or that nothing is

@@ -10,8 +10,7 @@ from urllib.parse import urlencode
 from msgspec import UNSET, Struct, UnsetType, field
 
 from dbt_anymetrics.server.answer import Answer
-from dbt_anymetrics.server.call import Call, Reading
-from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.call import Asker, Call, Reading
 from dbt_anymetrics.server.confirmation import is_confirmation
 from dbt_anymetrics.server.pages import PAGE_SIZE, Page, every_page, has_next
 
@@ -64,7 +63,7 @@ class _Answer(Struct):
         return self.partition
 
 
-def partitions(client: Client, uuid: str) -> Reading[Partitions]:
+def partitions(client: Asker, uuid: str) -> Reading[Partitions]:
     """Ask for all partitions of a plan (AnyMetrics API page, Query Materialized Table Partitions)."""
     is_partitioned = True
 
@@ -83,7 +82,7 @@ def partitions(client: Client, uuid: str) -> Reading[Partitions]:
 
 
 def update_partition(
-    client: Client, uuid: str, granularity: str, succeeded: Iterable[date], failed: Iterable[date]
+    client: Asker, uuid: str, granularity: str, succeeded: Iterable[date], failed: Iterable[date]
 ) -> Answer:
     """Tell an external plan which of its partitions were built, and which were not.
 

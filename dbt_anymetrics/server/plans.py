@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 
 from msgspec import Meta, Struct
 
-from dbt_anymetrics.server.call import Call, Reading
-from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.call import Asker, Call, Reading
 from dbt_anymetrics.server.pages import PAGE_SIZE, Page, every_page, has_next
 
 LATEST_TIME = "/accelerate/latestTime"
@@ -69,13 +68,13 @@ class _PlansAnswer(Struct, rename="camel"):
     total: int | None = None
 
 
-def latest_time(client: Client, plan_name: str) -> Reading[LatestTime]:
+def latest_time(client: Asker, plan_name: str) -> Reading[LatestTime]:
     """Ask how far a plan got. One plan a call: for several, the answer would be of all of them together."""
     call = Call(method="POST", path=LATEST_TIME, body={"planNameList": [plan_name]}, form=_LatestTimeAnswer)
     return Reading.of(client.ask(call), lambda answer: answer.data)
 
 
-def plans(client: Client) -> Reading[tuple[PlanName, ...]]:
+def plans(client: Asker) -> Reading[tuple[PlanName, ...]]:
     """Ask for all plans of the tenant (AnyMetrics API page, List Materialization Plans)."""
 
     def page(number: int) -> Reading[Page[PlanName]]:
@@ -86,7 +85,7 @@ def plans(client: Client) -> Reading[tuple[PlanName, ...]]:
     return every_page(page)
 
 
-def plan(client: Client, uuid: str) -> Reading[Plan]:
+def plan(client: Asker, uuid: str) -> Reading[Plan]:
     """Ask what one plan is like, in an envelope or as the page prints it, without one."""
     path = f"{PLAN}?{urlencode({'uuid': uuid})}"
     return Reading.of(client.ask(Call(method="GET", path=path, form=dict[str, Any], confirms=_is_plan)), _plan)

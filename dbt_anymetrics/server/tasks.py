@@ -6,14 +6,13 @@ from datetime import date
 from typing import Any
 
 from dbt_anymetrics.server.answer import Answer
-from dbt_anymetrics.server.call import Call
-from dbt_anymetrics.server.client import Client
+from dbt_anymetrics.server.call import Asker, Call
 from dbt_anymetrics.server.confirmation import is_confirmation, is_name
 
 CREATE = "/accelerate/task/create"
 
 
-def create_task(client: Client, plan_name: str, start: date, end: date, days_per_batch: int | None = None) -> Answer:
+def create_task(client: Asker, plan_name: str, start: date, end: date, days_per_batch: int | None = None) -> Answer:
     """Order a plan's dates from start to end to be computed (API page for backfill tasks of acceleration plans).
 
     Older servers answer `true`, newer ones with the name of a DAG. A failure comes with success true and code 200, and

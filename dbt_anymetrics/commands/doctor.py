@@ -1,0 +1,157 @@
+"""`dbt-anymetrics doctor`: will this work? Everything from dbt's side, and then what AnyMetrics knows of the tables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+
+from dbt_anymetrics import __version__
+from dbt_anymetrics.commands import checks
+from dbt_anymetrics.commands.checks import Look, WarningError, look_at, show_check, verdict
+from dbt_anymetrics.commands.dbt import find_dbt
+from dbt_anymetrics.commands.prepare import connection_of, orders_for, project_of
+from dbt_anymetrics.commands.remarks import NO_SETTINGS
+from dbt_anymetrics.dbt_run.artifacts import read_manifest
+from dbt_anymetrics.dbt_run.inputs import MANIFEST
+from dbt_anymetrics.errors import AnyMetricsError
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.terminal import show
+from dbt_anymetrics.planning.backfill import tables_of
+from dbt_anymetrics.planning.near import near_misses
+from dbt_anymetrics.planning.table_name import in_lineage
+from dbt_anymetrics.result import Status
+
+ONE_BY_ONE = 50
+"""Tables that are asked for each on its own; for more, the whole lineage is asked for once."""
+
+
+def doctor(options: Options) -> int:
+    """Print everything, and return the worst exit code: 1 for a node or the server, 2 for settings or artifacts."""
+    is_json = options.output == "json"
+    found = look_at(
+        (
+            ("dbt", (*_DBT, ("tables", _tables))),
+            ("AnyMetrics", (("settings", checks.settings), ("call", checks.probe), ("known", _known))),
+        ),
+        options,
+        (lambda _title: None) if is_json else show,
+        (lambda _check: None) if is_json else show_check,
+    )
+    if is_json:
+        show(msgspec.json.encode({"version": __version__, "checks": found}).decode())
+    else:
+        show("\nNo call of AnyMetrics tells whether an acceleration plan depends on a table.")
+        show(f"\n{verdict(found)}")
+    worst = max(check.exit_code for check in found)
+    return worst or int(options.strict and any(check.warns for check in found))
+
+
+def _versions(options: Options) -> str:
+    """Whether the dbt package and this Python package are of the same version."""
+    installed = project_of(options).package_version
+    if installed is None:
+        raise WarningError(
+            "the dbt package is not installed, so there is no hook", hint="It is needed for the hook only"
+        )
+    if installed != __version__:
+        what = f"the dbt package is {installed}, and this Python package is {__version__}"
+        raise WarningError(what, hint="Take both from the same release, and run 'dbt deps'")
+    return f"the dbt package and the Python package are both {__version__}"
+
+
+def _beside(options: Options) -> str:
+    """Whether the dbt that would run has this Python package beside it, as the hook needs."""
+    program = Path(find_dbt())
+    if not project_of(options).has_hook:
+        return f"{program}; without the hook, dbt and this package may be in different environments"
+    if program.parent.resolve() != Path(sys.executable).parent.resolve():
+        hint = "Install dbt-anymetrics there, or run 'dbt-anymetrics refresh' after dbt"
+        raise WarningError(f"{program} is in another environment than this package, which the hook needs", hint=hint)
+    return f"{program}, in the environment of this package"
+
+
+_DBT: tuple[tuple[str, Look], ...] = (
+    ("folder", checks.folder),
+    ("hook", checks.hook),
+    ("versions", _versions),
+    ("program", _beside),
+)
+
+
+def _names(options: Options) -> tuple[dict[str, str], list[str]]:
+    """The table names of all configured nodes, and what is wrong with others. Raises ArtifactError."""
+    path = options.manifest or project_of(options).target / MANIFEST
+    manifest = read_manifest(path)
+    tables, others = tables_of(manifest, orders_for(options, manifest, path), "")
+    wrong = [f"{each.unique_id}: {each.message}" for each in others if each.status is Status.ERROR]
+    return tables, wrong
+
+
+def _tables(options: Options) -> str:
+    """Whether the settings of the nodes give well-formed table names."""
+    tables, wrong = _names(options)
+    if wrong:
+        raise AnyMetricsError(". ".join(wrong[:5]), hint=f"{len(wrong)} in all; 'dbt-anymetrics plan --all' lists them")
+    if not tables:
+        raise AnyMetricsError(NO_SETTINGS)
+    return f"{len(tables)} with well-formed names, such as {next(iter(tables))}"
+
+
+def _known(options: Options) -> str:
+    """Whether AnyMetrics knows the tables by lineage, and what is nearly the same of those that it does not."""
+    tables = {in_lineage(name): unique_id for name, unique_id in _names(options)[0].items()}
+    unknown, known = _unknown(options, tables)
+    if not unknown:
+        return f"all {len(tables)} by lineage"
+    lines = [_told(table, tables[table], known) for table in sorted(unknown)]
+    more = f". And {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    raise WarningError(
+        f"{len(unknown)} of {len(tables)} tables are not in AnyMetrics' lineage: {'; '.join(lines[:_SHOWN])}{more}",
+        hint="A table that no dataset of AnyMetrics is made of is not in the lineage either",
+    )
+
+
+_SHOWN = 10
+
+
+def _told(table: str, unique_id: str, known: frozenset[str]) -> str:
+    near = near_misses(table, known)
+    return f"{table} ({unique_id})" + (f", but there is {' and '.join(near)}" if near else "")
+
+
+def _unknown(options: Options, tables: dict[str, str]) -> tuple[set[str], frozenset[str]]:
+    """The tables that no lineage names, and all that the lineage names, as far as it was asked for."""
+    from dbt_anymetrics.server.lineage import PHYSICAL_TABLE, lineage, lineage_of  # lazy: requests is slow to import
+    from dbt_anymetrics.server.opened import client_of  # lazy: the same
+
+    def unknown_of(missing: set[str]) -> Iterator[str]:
+        for table in sorted(missing):
+            reading = lineage_of(client, table)
+            if reading.value is None:
+                raise AnyMetricsError(reading.answer.message or "", where=f"lineage of {table}")
+            if not reading.value:
+                yield table
+
+    with closing(client_of(connection_of(options), os.environ)) as client:
+        unknown = set(tables)
+        if len(tables) <= ONE_BY_ONE:
+            unknown = set(unknown_of(unknown))
+        if not unknown:
+            return unknown, frozenset()
+        _say(f"Asking AnyMetrics for its whole lineage, which may take up to 120 s ({len(unknown)} tables)")
+        whole = lineage(client)
+        if whole.value is None:
+            raise AnyMetricsError(whole.answer.message or "", where="lineage")
+    ends = (vertex for edge in whole.value for vertex in (edge.src_vertex, edge.dst_vertex))
+    known = frozenset(vertex.vertex_id for vertex in ends if vertex.vertex_type == PHYSICAL_TABLE)
+    return unknown - known, known
+
+
+_say = partial(click.echo, err=True)
