@@ -76,7 +76,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
         reporter.note(note)
     outcomes = _outcomes(plan, opened, reporter)
     artifact = Artifact(folder)
-    outcomes.ask(plan.items, plan.held)
+    outcomes.ask(plan.items, plan.held, plan.reheld)
     connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection else None)
     interrupted = connection is not None and send(plan.planned, _delivering(plan.options), outcomes, reporter)

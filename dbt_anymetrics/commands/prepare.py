@@ -23,7 +23,7 @@ from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.dbt_run.selectable import by_name, named_as, read_selectable
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Document, read_earlier
-from dbt_anymetrics.ledger.database import DamagedError, Database, is_server, shown_address
+from dbt_anymetrics.ledger.database import DamagedError, Database, is_address, is_server, shown_address
 from dbt_anymetrics.ledger.earlier import take_in
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import (
@@ -40,7 +40,7 @@ from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.planning.dates import Orders
-from dbt_anymetrics.planning.holding import released
+from dbt_anymetrics.planning.holding import released, still_holding
 from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.run_date import RunDate, run_date
@@ -58,13 +58,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What a command is about to do, with warnings and notes about it.
 
     `items` are the entries of the plan, with what failed tests of earlier runs held back and no test holds back now.
-    `held` are the refreshes that failed tests hold back. `run_date` says the date of the run and where it comes from.
+    `held` are the refreshes that failed tests hold back, `reheld` those of earlier runs that other tests hold from now
+    on. `run_date` says the date of the run and where it comes from.
     """
 
     options: Options
     ledger: Ledger
     items: LazyCollection[Item]
     held: Sequence[Held] = ()
+    reheld: Sequence[tuple[Held, Sequence[str]]] = ()
     invocations: Sequence[str | None] = ()
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -82,8 +84,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the run touched nothing: every node is `untouched`."""
-        return not self.held and all(not isinstance(i, Refresh) and i.status is Status.UNTOUCHED for i in self.items)
+        """Whether the run touched nothing: every node is `untouched`, and no test of what is held back was run."""
+        nothing = not self.held and not self.reheld
+        return nothing and all(not isinstance(i, Refresh) and i.status is Status.UNTOUCHED for i in self.items)
 
     def opening(self, connection: Connection) -> Opening:
         """What is said before anything is sent."""
@@ -209,7 +212,9 @@ def recorded(options: Options) -> dict[str, Any]:
 
 def shown_state(state: str | None) -> str | None:
     """Where the ledger is, without a password."""
-    return shown_address(state) if state and is_server(state) else state
+    if state and is_server(state):
+        return shown_address(state)
+    return "(not shown, it may hold a password)" if state and is_address(state) else state
 
 
 def document(options: Options, items: Collection[Item], invocation_id: str | None) -> Document:
@@ -316,6 +321,7 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         ledger=ledger,
         items=LazyCollection(lambda: chain(items, freed)) if freed else items,
         held=made.held,
+        reheld=list(still_holding(ledger.held(), inputs.manifest, inputs.runs)),
         invocations=invocations,
         warnings=[
             *inputs.warnings,

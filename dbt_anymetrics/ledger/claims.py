@@ -51,9 +51,11 @@ class Claimed(Struct, frozen=True):
 
 
 def claim(statements: Statements, pair: Pair, command: int) -> bool:
-    """Claim a table and date for a command, unless another one has it."""
+    """Claim a table and date for a command, unless another one has it that the ledger knows."""
     done = statements.run(
-        "INSERT INTO claim (service, table_name, partition, command) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO claim (service, table_name, partition, command) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (service, table_name, partition) DO UPDATE SET command = excluded.command "
+        "WHERE claim.command = excluded.command OR NOT EXISTS (SELECT 1 FROM command WHERE id = claim.command)",
         *(*pair, command),
     )
     return done == 1

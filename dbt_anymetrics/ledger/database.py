@@ -32,7 +32,12 @@ def newer(version: int, where: str) -> RecordError:
 
 def is_server(state: str | None) -> bool:
     """Whether `--state` names a database on a server."""
-    return bool(state and state.strip().startswith(("postgresql://", "postgres://")))
+    return bool(state and state.strip().lower().startswith(("postgresql://", "postgres://")))
+
+
+def is_address(state: str) -> bool:
+    """Whether `--state` is an address of any kind, which may hold a password, and no path."""
+    return "://" in state
 
 
 def shown_address(address: str) -> str:

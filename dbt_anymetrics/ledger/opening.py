@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.files import clear_drafts, create, draft_of
-from dbt_anymetrics.ledger.database import LOSS, DamagedError, Database
+from dbt_anymetrics.ledger.database import LOSS, DamagedError, Database, is_address
 from dbt_anymetrics.ledger.sqlite import SqliteDatabase
 
 FILE_NAME = "anymetrics.db"
@@ -45,9 +45,12 @@ class Location(Struct, frozen=True):
 
     @classmethod
     def of(cls, state: str | None, folder: Path) -> Location:
-        """The place that `--state` names (a file, or a folder for it), else the target folder."""
+        """The place that `--state` names (a file, or a folder for it), else the target folder. Raises UsageError."""
         if not state or not state.strip():
             return cls(folder / FILE_NAME, is_named=False)
+        if is_address(state):
+            hint = "Write a path, or postgresql://user:password@host/database (without a +driver)"
+            raise UsageError("is an address that is not known, and is not shown", where=STATE, hint=hint)
         path = Path(state.strip()).expanduser().resolve()
         is_folder = path.is_dir() or state.strip().endswith(("/", os.sep))
         return cls(path / FILE_NAME if is_folder else path, is_named=True)

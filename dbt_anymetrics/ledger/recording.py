@@ -83,6 +83,14 @@ class Recording:
             for refresh in each.refreshes:
                 yield *self._key(refresh), refresh.unique_id, None, tests, now
 
+    def hold(self, reheld: Iterable[tuple[Held, Sequence[str]]]) -> None:
+        """Note which tests hold what was held back before from now on."""
+        rows = [
+            (msgspec.json.encode(tests).decode(), self._service, which.invocation_id or "", which.table_name)
+            for which, tests in ((each.refreshes, tests) for each, tests in reheld)
+        ]
+        self._database.write(lambda statements: statements.many(_HOLD, rows))
+
     def drop(self, unique_ids: Iterable[str], keep_days: float) -> None:
         """Take what is pending of these nodes, held back or not, and their mistakes, for done with, and end."""
         self._database.write(lambda statements: self._drop(statements, unique_ids))
@@ -269,6 +277,11 @@ WHERE service = ? AND table_name = ? AND partition = ? AND status = 'pending' AN
 _FAIL = """
 UPDATE refresh SET message = ?, perhaps_sent = ?, outcome = ?
 WHERE service = ? AND invocation_id = ? AND table_name = ? AND partition = ? AND status = 'pending'
+"""
+
+_HOLD = """
+UPDATE refresh SET held_by = ?
+WHERE service = ? AND invocation_id = ? AND table_name = ? AND status = 'pending' AND held_by IS NOT NULL
 """
 
 _DROP = """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
-from dbt_anymetrics.dbt_run.invocation import Run, passed_tests
+from dbt_anymetrics.dbt_run.invocation import Run, failed_tests, passed_tests
 from dbt_anymetrics.errors import NodeError
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.meta import NodeSettings, read_settings
@@ -21,7 +21,7 @@ def released(held: Iterable[Held], manifest: Manifest, runs: Sequence[Run], orde
     says `on_test_failure: refresh`. The node must still mean the same table: another target, or another project with
     a ledger in common, has nodes of the same name.
     """
-    passed = passed_tests(runs)
+    passed, failed = passed_tests(runs), failed_tests(runs, manifest)
     for each in held:
         unique_id = each.refreshes.unique_id
         node = manifest.nodes.get(unique_id)
@@ -29,8 +29,23 @@ def released(held: Iterable[Held], manifest: Manifest, runs: Sequence[Run], orde
             settings = _settings(node)
             if settings and _means(each.refreshes.table_name, manifest, node, settings, orders):
                 free = all(test in passed or test not in manifest.nodes for test in each.tests)
-                if free or settings.on_test_failure == "refresh":
+                if (free and unique_id not in failed) or settings.on_test_failure == "refresh":
                     yield each
+
+
+def still_holding(
+    held: Iterable[Held], manifest: Manifest, runs: Sequence[Run]
+) -> Iterator[tuple[Held, Sequence[str]]]:
+    """What other tests hold refreshes from now on: those that passed in these runs no longer do, those that failed do.
+
+    Tests may pass one by one, each in a run of its own.
+    """
+    passed, failed = passed_tests(runs), failed_tests(runs, manifest)
+    for each in held:
+        left = [test for test in each.tests if test not in passed]
+        left += [test for test in failed.get(each.refreshes.unique_id, []) if test not in left]
+        if left and left != list(each.tests):
+            yield each, left
 
 
 def _settings(node: Node) -> NodeSettings | None:

@@ -50,9 +50,13 @@ class Outcomes:
         self.is_lost = True
         self._tell(loss)
 
-    def ask(self, items: Iterable[Item], held: Sequence[Held]) -> None:
-        """Note everything that is asked for as pending."""
+    def ask(
+        self, items: Iterable[Item], held: Sequence[Held], reheld: Sequence[tuple[Held, Sequence[str]]] = ()
+    ) -> None:
+        """Note everything that is asked for as pending, and which tests hold what was held back before."""
         self._try(lambda recording: recording.ask(items, held, force=self._force))
+        if reheld:
+            self._try(lambda recording: recording.hold(reheld))
 
     def claim(self, refreshes: Sequence[Refresh]) -> Sequence[Claim]:
         """Claim what is to be sent next. It is called by the threads that send, so it writes no output."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.lenient import mend
-from dbt_anymetrics.server.confirmation import ERROR_KEYS, is_confirmation, says_error
+from dbt_anymetrics.server.confirmation import ERROR_KEYS, errors_in, is_confirmation, is_good_code
 from dbt_anymetrics.text import one_line
 
 _OWN_FIELDS = ("success", "succeed", "errorMsg", "detailErrorMsg", "traceId")
@@ -76,8 +76,7 @@ class Envelope(Struct, frozen=True):
 
     def error_text(self) -> str | None:
         """What the answer says went wrong, if it says so in words under any usual name."""
-        told = (self.fields.get(name) for name in ERROR_KEYS)
-        return ": ".join(dict.fromkeys(_text(value) for value in told if says_error(value))) or None
+        return ": ".join(dict.fromkeys(map(_text, errors_in(self.fields)))) or None
 
     def fault(self, confirms: Callable[[Any], bool]) -> str | None:
         """Why this is no success, or None.
@@ -87,12 +86,13 @@ class Envelope(Struct, frozen=True):
         """
         if text := self.error_text():
             return text
-        for name in ("success", "succeed"):
-            value = self.fields.get(name)
-            if value is not None and value is not True:
-                return f"AnyMetrics says it failed, without a reason ({name} is {_text(value)})"
-        if self.code not in (None, "200"):
-            return f"AnyMetrics answers with code {self.code}, without a reason"
+        verdicts = {name: self.fields[name] for name in ("success", "succeed") if name in self.fields}
+        for name, value in verdicts.items():
+            # One of the two names may be null beside the other.
+            if value is not True and (value is not None or True not in verdicts.values()):
+                return f"AnyMetrics says it failed, without a reason ({name} is {_text(value) or 'null'})"
+        if not is_good_code(code := self.fields.get("code")):
+            return f"AnyMetrics answers with code {_text(code) or repr(code)}, without a reason"
         if isinstance(data := self.fields.get("data"), Misfit):
             return f"the answer is not of the form that AnyMetrics' API pages print: {data.why}"
         if confirms(data):
@@ -117,7 +117,8 @@ class Envelope(Struct, frozen=True):
     @property
     def is_of_anymetrics(self) -> bool:
         """Whether the body has AnyMetrics' form, which that of a gateway in front of it has not."""
-        is_nothing_but_data = set(self.fields) == {"data"} and not isinstance(self.fields["data"], Misfit)
+        data = self.fields.get("data")
+        is_nothing_but_data = set(self.fields) == {"data"} and data is not None and not isinstance(data, Misfit)
         return is_nothing_but_data or any(name in self.fields for name in _OWN_FIELDS)
 
 

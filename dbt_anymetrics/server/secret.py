@@ -14,11 +14,15 @@ STARS = "**********"
 _LONG = 8
 """Letters and digits from which a secret is looked for in every form; a shorter one may be a part of ordinary words."""
 
+_LARGEST = 0x110000
+
 _LAYERS = 3
 """How many escapings, one inside the other, are undone."""
 
 _ESCAPE = re.compile(
-    r"%(?P<percent>[0-9a-f]{2})|\\+(?:u(?P<unicode>[0-9a-f]{4})|x(?P<hex>[0-9a-f]{2})|(?P<other>.))|&#?\w{1,8};",
+    r"%(?P<percent>[0-9a-f]{2})"
+    r"|\\+(?:(?-i:U)(?P<long>[0-9a-f]{8})|u(?P<unicode>[0-9a-f]{4})|x(?P<hex>[0-9a-f]{2})|(?P<octal>[0-7]{3})|(?P<other>.))"
+    r"|&#\d{1,12};?|&#x[0-9a-f]{1,12};?|&\w{1,8};",
     re.IGNORECASE,
 )
 
@@ -110,17 +114,20 @@ def _unescaped(text: str) -> Iterator[str]:
 
 
 def _meant(escape: re.Match[str]) -> str:
-    """The character that an escape stands for, or a space for one that is neither a letter nor a digit."""
-    for code in ("percent", "unicode", "hex"):
+    """The character that an escape stands for, as far as it can be shown; it may be the begin of another escape."""
+    for code in ("percent", "unicode", "long", "hex"):
         if escape[code]:
-            return _letter(chr(int(escape[code], 16)))
+            return _character(int(escape[code], 16))
+    if escape["octal"]:
+        return _character(int(escape["octal"], 8))
     if escape["other"]:
-        return " " if escape["other"] in "abfnrtv0" else _letter(escape["other"])
-    return _letter(html.unescape(escape[0]))
+        return " " if escape["other"] in "abfnrtv0" else escape["other"]
+    return html.unescape(escape[0])
 
 
-def _letter(character: str) -> str:
-    return character if len(character) == 1 and character.isalnum() else " "
+def _character(number: int) -> str:
+    character = chr(number) if number < _LARGEST else " "
+    return character if character.isprintable() else " "
 
 
 def _span(text: str, form: str) -> tuple[int, int]:

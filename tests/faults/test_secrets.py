@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
 import re
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
@@ -157,6 +159,39 @@ def test_a_secret_that_comes_back_in_another_form_is_struck_out(form: str, field
     bare = re.sub(r"[^a-z0-9]", "", shown.lower())
     assert re.sub(r"[^a-z0-9]", "", written.lower()) not in bare
     assert "here" in shown
+
+
+def _quoted(secret: str, times: int) -> str:
+    for _ in range(times):
+        secret = quote(secret, safe="")
+    return secret
+
+
+TWICE: dict[str, tuple[str, Callable[[str], str]]] = {
+    "URL twice": ("S3cret-Cred/val+9xyz", lambda s: _quoted(s, 2)),
+    "URL three times": ("S3cret-Cred/val+9xyz", lambda s: _quoted(s, 3)),
+    "HTML twice": ("abcdef&ghijkl1<2", lambda s: html.escape(html.escape(s))),
+    "HTML, then URL": ("abcdef&ghijkl1<2", lambda s: quote(html.escape(s), safe="")),
+    "JSON, then URL": ("abcdef&ghijkl1<2", lambda s: quote(s.replace("&", "\\u0026").replace("<", "\\u003c"), safe="")),
+    "a percent sign": ("pass%word/12345", lambda s: _quoted(s, 2)),
+    "numbers in HTML, then HTML": (SECRET, lambda s: "".join(f"&amp;#{ord(c)};" for c in s)),
+    "percent of percent of percent": (SECRET, lambda s: "".join(f"%2525{ord(c):02X}" for c in s)),
+    "padded numbers in HTML": (SECRET, lambda s: "".join(f"&#{ord(c):010d};" for c in s)),
+    "numbers in HTML without their end": (SECRET, lambda s: "".join(f"&#{ord(c)}" for c in s)),
+    "long escapes of Python": (SECRET, lambda s: "".join(f"\\U{ord(c):08x}" for c in s)),
+    "octal escapes of Python": (SECRET, lambda s: "".join(f"\\{ord(c):03o}" for c in s)),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_escapes_within_escapes_are_undone(name: str) -> None:
+    secret, write = TWICE[name]
+    body = json.dumps({"success": False, "errorMsg": f"bad {write(secret)} here"}).encode()
+    message = judge(200, body, redact=Secret(secret).redact).message or ""
+    assert "**********" in message
+    assert message.startswith("bad ")
+    assert message.endswith(" here")
+    assert not [run for run in re.findall(r"[A-Za-z]{5,}", message) if run in secret]
 
 
 def test_a_secret_that_is_split_over_two_fields_is_not_joined_again() -> None:

@@ -304,6 +304,44 @@ def test_a_removed_ledger_is_not_made_again_from_the_artifact(recorded: Shop, sa
     assert len(sandbox.received) == 2 * asked
 
 
+SECOND = "test.shop.unique"
+
+
+def two_tests() -> Json:
+    return project(
+        None, data_test_json("not_null", attached_to="orders"), data_test_json("unique", attached_to="orders")
+    )
+
+
+@pytest.mark.parametrize("command", ["retry", "test", "build"])
+def test_tests_may_pass_one_by_one_in_runs_of_their_own(command: str, bare: Shop, sandbox: Sandbox) -> None:
+    held = (("orders", "success"), (TEST, "fail"), (SECOND, "fail"))
+    ran(bare, *held, invocation="first", known=two_tests())
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    ran(bare, (TEST, "pass"), invocation="second", which=command, known=two_tests())
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    assert sandbox.received == []
+    status = bare.cli("status").stdout
+    assert SECOND in status
+    assert TEST not in status
+    ran(bare, (SECOND, "pass"), invocation="third", which=command, known=two_tests())
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    assert (sent(sandbox), pending(bare.target)) == ([(TABLE, DAY)], [])
+
+
+def test_a_test_that_passed_and_fails_again_holds_again(bare: Shop, sandbox: Sandbox) -> None:
+    ran(bare, ("orders", "success"), (TEST, "fail"), (SECOND, "fail"), invocation="first", known=two_tests())
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, (TEST, "pass"), invocation="second", which="test", known=two_tests())
+    bare.cli("refresh", "--run-date", DAY)
+    ran(bare, (TEST, "fail"), (SECOND, "pass"), invocation="third", which="test", known=two_tests())
+    bare.cli("refresh", "--run-date", DAY)
+    assert sandbox.received == []
+    ran(bare, (TEST, "pass"), invocation="fourth", which="test", known=two_tests())
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    assert (sent(sandbox), pending(bare.target)) == ([(TABLE, DAY)], [])
+
+
 # Dropped
 
 

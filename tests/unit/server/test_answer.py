@@ -119,11 +119,17 @@ NO_CONFIRMATION: list[Any] = [
     {"taskId": "t", "errorMsg": "no"},
     {"taskId": "t", "success": False},
     {"dagName": "d", "error": {"code": 1}},
+    *("runtime-error-500", "task_failed_404", "flow.not.found.404", "running 1", "jobless1"),
+    *({"taskId": "x1", **more} for more in ({"code": "SM99002"}, {"errorCode": 7}, {"reason": "System error"})),
+    *({"id": 1, "status": value} for value in ("FAILED", 500, False)),
+    {"taskId": "unauthorized"},
 ]
 
 NO_VERDICT: list[Any] = ["false", "true", 0, 1, "", [], {}]
 
-NO_CODE: list[Any] = [0, "0", 201, 500, "OK", True, [], {}, 200.5]
+NO_STATE: list[Any] = ["FAILED", "failure", 500]
+
+NO_CODE: list[Any] = ["", 0, "0", 201, 500, "OK", True, [], {}, 200.5]
 
 NAMES_OF_ERRORS = (
     *("errorMsg", "detailErrorMsg", "message", "msg", "errMsg", "errorMessage", "error_message", "error_msg", "error"),
@@ -137,6 +143,8 @@ UNCLEAR: list[tuple[str, Any]] = [
     *((name, "no quota left") for name in NAMES_OF_ERRORS),
     ("error", {"code": 7, "text": "no quota left"}),
     ("error", True),
+    *((name, state) for name in ("status", "state") for state in NO_STATE),
+    *((name, "no quota left") for name in ("ErrorMsg", "errormsg", "errorCode", "reason")),
     ("errors", ["no quota left"]),
 ]
 
@@ -292,3 +300,14 @@ def test_half_a_character_in_an_answer_is_one_odd_character() -> None:
     given = judge(200, b'{"data": true, "success": true, "traceId": "t\\udcff", "other": "\\ud83d\\ude00"}')
     assert given.ok
     assert given.trace_id == "t\ufffd"
+
+
+@pytest.mark.parametrize("name", ["success", "succeed"])
+def test_a_null_verdict_alone_is_no_success(name: str) -> None:
+    bare = {key: value for key, value in DOCUMENTED.items() if key != "success"}
+    assert not answer({**bare, name: None}).ok
+    assert answer({**bare, "success": None, "succeed": True}).ok
+
+
+def test_nothing_but_null_data_is_no_answer_of_anymetrics() -> None:
+    assert not answer({"data": None}).from_anymetrics
