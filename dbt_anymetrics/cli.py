@@ -131,9 +131,10 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
 @main.command()
 @options(*PROJECT, *MANIFEST, *PLAN, *SENDING, *STATE, *STRICT, *OBJECT)
 def doctor(**given: Any) -> None:
-    """Check everything from dbt to the tables in AnyMetrics, before the first run.
+    """Check everything from dbt to the tables in AnyMetrics.
 
-    It sends nothing. Without a connection it checks the side of dbt alone.
+    It is meant for the time before the first run, and sends nothing. Without a connection it checks the side of dbt
+    alone.
     """
     from dbt_anymetrics.commands.doctor import doctor as run
 

@@ -23,6 +23,10 @@ _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "
 _TEXTS = ("datasource", "run_date", "partition", "timezone", "models", "url", "tenant_id", "auth_type")
 
 
+_NAMES = {"models": "select"}
+"""The options that have another name than their field."""
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """Every option of every command, with its default.
 
@@ -86,7 +90,7 @@ class Options(Struct, frozen=True, kw_only=True):
         options = cls(**{name: value for layer in layers for name, value in layer.items() if value is not None})
         for name in _TEXTS:
             if not is_valid(getattr(options, name)):
-                raise UsageError("is not valid UTF-8", where=f"--{name.replace('_', '-')}")
+                raise UsageError("is not valid UTF-8", where=f"--{_NAMES.get(name, name.replace('_', '-'))}")
         return options
 
 

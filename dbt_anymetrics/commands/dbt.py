@@ -138,7 +138,9 @@ def look(arguments: Sequence[str]) -> Seen:
     rest = iter(arguments)
     for argument in rest:
         option, equals, value = argument.partition("=")
-        if option in _WITH_VALUE:
+        if option.startswith("-t") and len(option) > len("-t"):  # as click takes it: -tprod
+            given["-t"] = argument[len("-t") :]
+        elif option in _WITH_VALUE:
             given[option] = value if equals else next(rest, "")
         else:
             flags.add(argument)

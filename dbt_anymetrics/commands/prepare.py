@@ -151,7 +151,8 @@ def _min_interval(options: Options) -> timedelta | None:
 def _selected(options: Options, manifest: Manifest, path: Path) -> frozenset[str] | None:
     if not options.models:
         return None
-    selection = parse(options.models)
+    this = f"package:{manifest.metadata.project_name}"
+    selection = parse(each.replace("package:this", this) for each in options.models)
     is_plain = all(criterion.is_plain for criteria in selection for criterion in criteria)
     if is_plain and (found := selected(selection, by_name(manifest))):
         return found

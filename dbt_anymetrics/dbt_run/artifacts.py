@@ -130,6 +130,7 @@ class ManifestMetadata(Struct, gc=False):
     invocation_id: str | None = None
     invocation_started_at: datetime | None = None
     adapter_type: str | None = None
+    project_name: str | None = None
 
 
 class Manifest(Struct, gc=False):

@@ -18,6 +18,9 @@ from jinja2.tests import TESTS
 MAX_WEIGHT = 50_000
 """Characters and items that a value may have, those of its items included: a list of ten years of dates fits."""
 
+MAX_WORK = 10 * MAX_WEIGHT
+"""Characters and items of all values on the way together: what a template does is soon done."""
+
 MAX_ARGUMENT = 100
 """Characters of a text given to a filter or a method: joining or replacing multiplies the two lengths."""
 
@@ -82,6 +85,7 @@ class Expression:
 
     def __init__(self, names: Mapping[str, object]) -> None:
         self._names = names
+        self._work = MAX_WORK
         self._evaluators: dict[type[nodes.Node], Callable[[Any], object]] = {
             nodes.Const: lambda node: node.value,
             nodes.Name: lambda node: self._names.get(node.name, Undefined(f"'{node.name}' is undefined")),
@@ -114,7 +118,11 @@ class Expression:
         Raises TooMuchError, UndefinedError, and whatever the operations of Python raise.
         """
         parts = self._parts(template.body)
-        return parts[0] if len(parts) == 1 else weighed("".join(map(str, parts)))
+        if len(parts) == 1:
+            return parts[0]
+        text = "".join(map(str, parts))
+        weight(text)
+        return text
 
     def _parts(self, body: list[nodes.Node]) -> list[object]:
         parts: list[object] = []
@@ -144,7 +152,11 @@ class Expression:
         evaluate = self._evaluators.get(type(node))
         if evaluate is None:
             raise _unsupported(node)
-        return weighed(evaluate(node))
+        value = evaluate(node)
+        self._work -= weight(value)
+        if self._work < 0:
+            raise TooMuchError("it does more work than a date needs")
+        return value
 
     def _optional(self, node: nodes.Node | None) -> object:
         return None if node is None else self._value(node)
@@ -243,13 +255,13 @@ def _argument(value: object) -> object:
     return value
 
 
-def weighed(value: object) -> object:
-    """The value, unless it is larger than a date could need. Raises TooMuchError."""
-    left, several = MAX_WEIGHT, [value]
+def weight(value: object) -> int:
+    """How large a value is, its items included. Raises TooMuchError when it is larger than a date could need."""
+    total, several = 0, [value]
     while several:
         each = several.pop()
-        left -= len(each) + 1 if isinstance(each, (str, list, tuple, dict)) else 1
-        if left < 0:
+        total += len(each) + 1 if isinstance(each, (str, list, tuple, dict)) else 1
+        if total > MAX_WEIGHT:
             raise TooMuchError(f"a value has more than {MAX_WEIGHT:,} characters or items")
         if isinstance(each, (list, tuple)):
             several += each
@@ -257,4 +269,4 @@ def weighed(value: object) -> object:
             several += [*each, *each.values()]
         elif isinstance(each, (int, float)) and not -MAX_NUMBER <= each <= MAX_NUMBER:
             raise TooMuchError("a number is too large")
-    return value
+    return total

@@ -55,16 +55,14 @@ def render(
     except UndefinedError as error:
         fault = _failed(source, str(error))
     except Exception as error:  # noqa: BLE001 (the template is the user's program: whatever it raises is its failure)
-        fault = _failed(source, type(error).__name__ if read else f"{type(error).__name__}: {error}")
-    raise _without(fault, read)
+        fault = _failed(source, f"{type(error).__name__}: {error}")
+    raise _private(source) if read else fault
 
 
-def _without(error: UsageError, values: set[str]) -> UsageError:
-    """The error without what the template has read of the environment, which may be private."""
-    for value in sorted(values, key=len, reverse=True):
-        what, hint = error.what.replace(value, "***"), (error.hint or "").replace(value, "***")
-        error = UsageError(what, where=error.where, hint=hint or None)
-    return error
+def _private(source: str) -> UsageError:
+    """The fault of a template that has read the environment: what it says might hold what is private there."""
+    why = "it has read the environment, so what went wrong is not shown"
+    return UsageError(f"the template {shown(source)} fails: {why}", hint="Try it with a constant in place of env_var()")
 
 
 def _failed(source: str, why: str) -> UsageError:

@@ -14,8 +14,16 @@ from dbt_anymetrics.server.answer import Answer
 _STALE = (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """How a call fails on a connection that the server has closed, before anything of an answer was read."""
 
-_UNSENT = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, LocationParseError, TypeError)
-"""Faults before anything was sent."""
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    LocationParseError,
+    TypeError,
+)
+"""What the libraries raise for an address that they cannot take apart, with a part of it in the text."""
+
+_OF_AN_ADDRESS = re.compile(r"port|host|url|netloc|ipv6", re.IGNORECASE)
 
 _ADDRESS = re.compile(r"\S*(?:://|@)\S*")
 
@@ -38,8 +46,16 @@ def explain(error: Exception, url: str, connecting: float, seconds: float, effec
         return Answer(message=f"the proxy fails: {_root(error)}. Check HTTPS_PROXY and NO_PROXY", retriable=True)
     if isinstance(inner, ConnectionRefusedError):
         return Answer(message=f"connection refused: check that AnyMetrics is running at {url}", retriable=True)
+    return _failed(error, inner, url)
+
+
+def _failed(error: Exception, inner: BaseException, url: str) -> Answer:
+    is_no_address = isinstance(inner, ValueError) and bool(_OF_AN_ADDRESS.search(str(inner)))
+    if is_no_address or isinstance(inner, _NO_ADDRESS):
+        # Ours was checked before: it is a proxy's, and may hold a password.
+        return Answer(message="the address of a proxy cannot be used. Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY")
     retriable = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError))
-    is_unknown = not isinstance(inner, (gaierror, *_UNSENT))
+    is_unknown = not isinstance(inner, gaierror)
     return Answer(message=f"the connection to {url} fails: {_root(error)}", retriable=retriable, is_unknown=is_unknown)
 
 
