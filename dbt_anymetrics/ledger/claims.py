@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -25,6 +24,8 @@ ENDED_EARLY = "the command that sent it ended before the answer came; AnyMetrics
 
 def host() -> str:
     """The machine as far as process ids tell processes apart: containers have numbers of their own."""
+    import platform  # lazy: a plan asks for no host
+
     space = ""
     with suppress(OSError):
         space = str(Path("/proc/self/ns/pid").readlink())

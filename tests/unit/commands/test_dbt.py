@@ -64,6 +64,12 @@ def test_what_dbt_2_does_not_record_is_read_from_its_arguments() -> None:
     assert (seen.args.full_refresh, seen.args.empty, seen.args.sample) == (True, False, "3 days")
 
 
+@pytest.mark.parametrize("given", ["-t prod", "-tprod", "--target prod", "--target=prod"])
+def test_the_target_is_read_however_it_is_written(given: str) -> None:
+    seen = look(["build", *given.split(), "--profile", "p", "--profiles-dir=d"])
+    assert (seen.target, seen.profile, seen.profiles_dir, seen.builds) == ("prod", "p", "d", True)
+
+
 def test_a_dbt_that_is_not_there_is_said(tmp_path: Path) -> None:
     done = Shop(tmp_path).cli("dbt", "run", ANYMETRICS_DBT="no-such-dbt")
     assert done.returncode == 2
