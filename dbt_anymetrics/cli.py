@@ -16,8 +16,12 @@ from dbt_anymetrics.parameters import (
     AROUND,
     ARTIFACT,
     BACKFILL,
+    CONNECTION,
+    DATASOURCE,
+    DATES,
     DROP,
     EVERY,
+    FORCE,
     KEEP,
     MANIFEST,
     OBJECT,
@@ -129,7 +133,7 @@ def around(ours: list[str], /, arguments: tuple[str, ...], **given: Any) -> None
 
 
 @main.command()
-@options(*PROJECT, *MANIFEST, *PLAN, *SENDING, *STATE, *STRICT, *OBJECT)
+@options(*PROJECT, *MANIFEST, *DATASOURCE, *VARS, *SELECT, *CONNECTION, *STRICT, *OBJECT)
 def doctor(**given: Any) -> None:
     """Check everything from dbt to the tables in AnyMetrics.
 
@@ -142,7 +146,10 @@ def doctor(**given: Any) -> None:
 
 
 @main.command()
-@options(*PROJECT, *MANIFEST, *PLAN, *BACKFILL, *SENDING, *STATE, *KEEP, *OUTPUT)
+@options(
+    *(*PROJECT, *MANIFEST, *DATASOURCE, *DATES, *FORCE, *VARS, *SELECT, *BACKFILL),
+    *(*SENDING, *STATE, *KEEP, *OUTPUT),
+)
 def backfill(**given: Any) -> None:
     """Refresh tables for dates that no dbt run rebuilt.
 

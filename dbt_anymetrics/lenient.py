@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 
@@ -12,6 +17,22 @@ _ESCAPE = re.compile(
 )
 
 _UNKNOWN = b"\\ufffd"
+
+
+def decode(data: bytes | memoryview, kind: type[T]) -> T:
+    """Decode JSON, put right where it needs to be. Raises what msgspec raises.
+
+    A memoryview is put right in place; bytes are copied, for that alone.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        changeable = memoryview(bytearray(data)) if isinstance(data, bytes) else data
+        if not mend(changeable):
+            raise
+        return msgspec.json.decode(changeable, type=kind)
 
 
 def mend(data: memoryview) -> bool:

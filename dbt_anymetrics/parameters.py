@@ -152,7 +152,7 @@ ARTIFACT = (
     ),
 )
 
-_PLAN = (
+DATASOURCE = (
     click.option(
         "--datasource",
         envvar="ANYMETRICS_DATASOURCE",
@@ -160,6 +160,9 @@ _PLAN = (
         metavar="NAME",
         help="Data source in AnyMetrics for nodes that do not set anymetrics.datasource.",
     ),
+)
+
+DATES = (
     click.option(
         "--run-date",
         envvar="ANYMETRICS_RUN_DATE",
@@ -181,6 +184,11 @@ _PLAN = (
         metavar="DATES",
         help="Refresh these dates for every node, regardless of its settings: a date, a range or a list.",
     ),
+)
+
+FORCE = (click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),)
+
+_INTERVAL = (
     click.option(
         "--min-interval",
         envvar="ANYMETRICS_MIN_INTERVAL",
@@ -188,8 +196,9 @@ _PLAN = (
         metavar="LENGTH",
         help="Do not send what was confirmed less long ago, such as 15m; it stays pending. [default: off]",
     ),
-    click.option("--force", is_flag=True, help="Send again what was already refreshed for this dbt run."),
 )
+
+_PLAN = (*DATASOURCE, *DATES, *_INTERVAL, *FORCE)
 
 SELECT = (
     click.option(
@@ -259,6 +268,8 @@ _DBTS_SENDING = (
     ),
     click.option("--fail-fast", is_flag=True, help="Send nothing more after the first refresh that fails."),
 )
+
+CONNECTION = _SENDING
 
 SENDING = (*_SENDING, *_DBTS_SENDING)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date, datetime, timezone
 
-import click
-
+from dbt_anymetrics.commands import remarks
+from dbt_anymetrics.commands.asking import agreed
 from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
+from dbt_anymetrics.commands.plan import tell_before_showing
 from dbt_anymetrics.commands.prepare import (
     Plan,
     address_of,
@@ -26,7 +26,7 @@ from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Reporter
-from dbt_anymetrics.output.terminal import echo
+from dbt_anymetrics.output.terminal import show as print_line
 from dbt_anymetrics.planning.backfill import backfill as planned
 from dbt_anymetrics.planning.partition import is_template, parse_date, resolve
 from dbt_anymetrics.planning.run_date import time_zone
@@ -48,15 +48,16 @@ def backfill(options: Options, reporter: Reporter, show: Show = show_nothing) ->
     job = f"backfill {days[0]}..{days[-1]}"
     opened = ledger_in(options, target, only_to_read=options.dry_run)
     with closing(opened.database):
-        for warning in opened.warnings:
-            reporter.warning(warning)
         items = planned(manifest, orders_for(options, manifest, path), days, job, newest_first=options.newest_first)
-        ledger, _ = Ledger.find(opened.database, address_of(options), tenant_of(options))
+        ledger, candidates = Ledger.find(opened.database, address_of(options), tenant_of(options))
         if not options.force:
             items = ledger.without_confirmed(items, [job])
         plan = Plan(options=options, ledger=ledger, items=items, invocations=[job])
         if options.dry_run:
+            tell_before_showing(opened, remarks.unclear(candidates), reporter)
             return _shown(plan, show)
+        for warning in opened.warnings:
+            reporter.warning(warning)
         _ask(options, len(plan.planned))
         return deliver(plan, opened, target, reporter, show)
 
@@ -79,9 +80,9 @@ def _shown(plan: Plan, show: Show) -> Ending:
         show(written)
     else:
         for line in plan_lines(sorted(plan.items, key=_table)):
-            echo(line)
-        if plan.options.pace:
-            echo(f"At {plan.options.pace:g} a minute this takes {len(plan.planned) / plan.options.pace:,.0f} minutes.")
+            print_line(line)
+        if pace := plan.options.pace:
+            print_line(f"At {pace:g} a minute this takes {len(plan.planned) / pace:,.0f} minutes.")
     return Ending.of(plan)
 
 
@@ -90,10 +91,7 @@ def _table(item: Item) -> str:
 
 
 def _ask(options: Options, number: int) -> None:
-    if number <= ASKED_ABOVE or options.yes:
-        return
-    if not sys.stdin or not sys.stdin.isatty():
-        hint = "Look at it with --dry-run, and give --yes to send them"
-        raise UsageError(f"{number:,} refreshes are many, and there is nobody to ask", where="backfill", hint=hint)
-    if not click.confirm(f"Send {number:,} refreshes?", err=True):
+    what = f"{number:,} refreshes are many, and there is nobody to ask"
+    nobody = UsageError(what, where="backfill", hint="Look at it with --dry-run, and give --yes to send them")
+    if number > ASKED_ABOVE and not agreed(options, f"Send {number:,} refreshes?", nobody):
         raise UsageError("nothing was sent", where="backfill")

@@ -107,10 +107,11 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     """Where outcomes go. When they cannot be remembered, the user is told and the work goes on."""
     options = plan.options
     tell = partial(_tell, opened, reporter)
-    address, tenant_id = (value for _, value in _identity(options))
+    identity = _identity(options)
+    address, tenant_id = (value for _, value in identity)
     if not (address and tenant_id):
         if plan.held or any(_is_asked_for(item) for item in plan.items):
-            missing = " and ".join(name for name, value in _identity(options) if not value)
+            missing = " and ".join(name for name, value in identity if not value)
             reporter.warning(f"what is not refreshed now is not remembered without {missing}")
         return Outcomes(None, tell)
     outcomes = Outcomes(

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -35,10 +35,18 @@ ONE_BY_ONE = 50
 def doctor(options: Options) -> int:
     """Print everything, and return the worst exit code: 1 for a node or the server, 2 for settings or artifacts."""
     is_json = options.output == "json"
+    names = cache(partial(_names, options))  # the manifest may be large
     found = look_at(
         (
-            ("dbt", (*_DBT, ("tables", _tables))),
-            ("AnyMetrics", (("settings", checks.settings), ("call", checks.probe), ("known", _known))),
+            ("dbt", (*_DBT, ("tables", lambda _options: _tables(*names())))),
+            (
+                "AnyMetrics",
+                (
+                    ("settings", checks.settings),
+                    ("call", checks.probe),
+                    ("known", lambda options: _known(options, names()[0])),
+                ),
+            ),
         ),
         options,
         (lambda _title: None) if is_json else show,
@@ -94,19 +102,22 @@ def _names(options: Options) -> tuple[dict[str, str], list[str]]:
     return tables, wrong
 
 
-def _tables(options: Options) -> str:
+def _tables(tables: dict[str, str], wrong: list[str]) -> str:
     """Whether the settings of the nodes give well-formed table names."""
-    tables, wrong = _names(options)
     if wrong:
-        raise AnyMetricsError(". ".join(wrong[:5]), hint=f"{len(wrong)} in all; 'dbt-anymetrics plan --all' lists them")
+        raise AnyMetricsError(". ".join(wrong[:5]), hint=f"{len(wrong)} in all; {_LISTS} lists them")
     if not tables:
         raise AnyMetricsError(NO_SETTINGS)
     return f"{len(tables)} with well-formed names, such as {next(iter(tables))}"
 
 
-def _known(options: Options) -> str:
+_LISTS = "'dbt-anymetrics backfill -s \"*\" --partition run_date --dry-run'"
+"""What needs no dbt run, as `plan` does."""
+
+
+def _known(options: Options, names: dict[str, str]) -> str:
     """Whether AnyMetrics knows the tables by lineage, and what is nearly the same of those that it does not."""
-    tables = {in_lineage(name): unique_id for name, unique_id in _names(options)[0].items()}
+    tables = {in_lineage(name): unique_id for name, unique_id in names.items()}
     unknown, known = _unknown(options, tables)
     if not unknown:
         return f"all {len(tables)} by lineage"

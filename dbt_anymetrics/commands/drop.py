@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
-import click
-
+from dbt_anymetrics.commands.asking import agreed
 from dbt_anymetrics.commands.prepare import address_of, chosen_nodes, ledger_to_show, tenant_of
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.recording import Command, Recording
@@ -40,11 +38,8 @@ def drop(options: Options, reporter: Reporter) -> int:
 
 
 def _agreed(options: Options, what: str) -> bool:
-    if options.yes:
-        return True
-    if not sys.stdin or not sys.stdin.isatty():
-        raise UsageError("there is nobody to ask", where="--drop", hint=f"Give --yes to drop {what}")
-    return click.confirm(f"Drop {what}? They will not be sent any more", err=True)
+    nobody = UsageError("there is nobody to ask", where="--drop", hint=f"Give --yes to drop {what}")
+    return agreed(options, f"Drop {what}? They will not be sent any more", nobody)
 
 
 def _refreshes(number: int) -> str:

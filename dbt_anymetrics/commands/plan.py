@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 from dbt_anymetrics.commands.prepare import Plan, address_of, document, inputs_of, plan_with_ledger, read_only
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.ledger.artifact import Document
+from dbt_anymetrics.ledger.opening import Opened
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.plan_text import plan_lines
 from dbt_anymetrics.output.reporter import Reporter
@@ -22,15 +23,11 @@ def show_plan(options: Options, reporter: Reporter) -> int:
     Raises UsageError, and RecordError when stdout cannot be written to.
     """
     address_of(options)
-    switched_on = is_enabled()
+    is_enabled()  # a switch of another word is refused at once
     inputs = inputs_of(options)
     made, opened = plan_with_ledger(options, inputs, only_to_read=True)
     with closing(opened.database):
-        losses = [_unknown(opened.loss)] if opened.loss else []
-        for warning in (*opened.warnings, *losses, *read_only(opened), *made.warnings):
-            reporter.warning(warning)
-        if not switched_on:
-            reporter.warning(f"a refresh would send nothing: switched off by {ENABLED_VARIABLE}")
+        tell_before_showing(opened, made.warnings, reporter)
         for note in made.notes:
             reporter.note(note)
         if options.output == "json":
@@ -48,6 +45,15 @@ def _date(made: Plan) -> Iterator[str]:
         day, doubt = made.run_date.day, made.run_date.doubt
         if doubt and any(refresh.partition == day for refresh in made.planned):
             yield f"        {doubt}"
+
+
+def tell_before_showing(opened: Opened, warnings: Iterable[str], reporter: Reporter) -> None:
+    """Say what is odd about a plan that is only shown: its ledger, or that nothing would be sent. Raises UsageError."""
+    losses = [_unknown(opened.loss)] if opened.loss else []
+    for warning in (*opened.warnings, *losses, *read_only(opened), *warnings):
+        reporter.warning(warning)
+    if not is_enabled():
+        reporter.warning(f"a refresh would send nothing: switched off by {ENABLED_VARIABLE}")
 
 
 def _unknown(loss: RecordError) -> str:

@@ -316,13 +316,14 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
     items = made.items
     if not options.force:
         items = ledger.without_recent(ledger.without_confirmed(items, invocations))
-    freed = _freed(ledger, made.held, items, inputs, orders)
+    held = ledger.held()
+    freed = _freed(held, made.held, items, inputs, orders)
     return Plan(
         options=options,
         ledger=ledger,
         items=LazyCollection(lambda: chain(items, freed)) if freed else items,
         held=made.held,
-        reheld=list(still_holding(ledger.held(), inputs.manifest, inputs.runs)),
+        reheld=list(still_holding(held, inputs.manifest, inputs.runs)),
         invocations=invocations,
         warnings=[
             *inputs.warnings,
@@ -347,10 +348,9 @@ def as_hooked(options: Options, ledger: Ledger, invocation_id: str | None) -> Op
 
 
 def _freed(
-    ledger: Ledger, holding: Sequence[Held], items: Collection[Item], inputs: Inputs, orders: Orders
+    held: Sequence[Held], holding: Sequence[Held], items: Collection[Item], inputs: Inputs, orders: Orders
 ) -> list[Refresh]:
     """What failed tests of earlier runs held back and no test holds back now, without what is in this plan anyway."""
-    held = ledger.held()
     if not held:
         return []
     pairs = {(item.table_name, item.partition) for item in items if isinstance(item, Refresh)}

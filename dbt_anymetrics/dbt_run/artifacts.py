@@ -21,7 +21,7 @@ from msgspec import Raw, Struct
 
 from dbt_anymetrics.errors import ArtifactError, NodeError
 from dbt_anymetrics.files import open_regular
-from dbt_anymetrics.lenient import mend
+from dbt_anymetrics.lenient import decode
 
 MAX_BYTES = 1 << 30
 """A larger artifact is refused: the largest known dbt projects write about a third of this."""
@@ -228,12 +228,7 @@ AnyT = TypeVar("AnyT")
 def read_as(path: Path, kind: type[AnyT]) -> AnyT:
     """Another part of an artifact that is known to be one. Raises ArtifactError."""
     try:
-        data = _read_bytes(path)
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            mend(data)
-            return msgspec.json.decode(data, type=kind)
+        return decode(_read_bytes(path), kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"is not readable as JSON ({error})", where=str(path), hint=_STOPPED) from None
 
@@ -256,7 +251,7 @@ ArtifactT = TypeVar("ArtifactT", Manifest, RunResults)
 def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
     try:
         data = _read_bytes(path)
-        decoded = _decode(data, artifact)
+        decoded = decode(data, artifact)
         found = decoded.metadata.dbt_schema_version
     except msgspec.ValidationError as error:
         raise _not_the_artifact(path, data, kind, error) from None
@@ -267,17 +262,6 @@ def _read(path: Path, artifact: type[ArtifactT], kind: str) -> ArtifactT:
     if f"/{kind}/" not in found:
         raise _wrong_kind(path, kind, found)
     return decoded
-
-
-def _decode(data: memoryview, artifact: type[ArtifactT]) -> ArtifactT:
-    try:
-        return msgspec.json.decode(data, type=artifact)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        if not mend(data):
-            raise
-        return msgspec.json.decode(data, type=artifact)
 
 
 def _read_bytes(path: Path) -> memoryview:

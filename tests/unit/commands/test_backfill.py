@@ -81,6 +81,18 @@ def test_a_dry_run_shows_the_plan_and_sends_nothing(shop: Shop, sandbox: Sandbox
     assert [each["partition"] for each in found["results"]] == [f"2024-01-0{day}" for day in range(1, 6)]
 
 
+def test_a_dry_run_says_that_nothing_would_be_sent(shop: Shop) -> None:
+    done = shop.cli("backfill", "-s", "orders", *JANUARY, "--dry-run", ANYMETRICS_ENABLED="false")
+    assert "WARN a refresh would send nothing: switched off by ANYMETRICS_ENABLED" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["backfill", "doctor"])
+def test_an_option_that_a_command_does_not_read_is_refused(command: str, shop: Shop) -> None:
+    done = shop.cli(command, "--min-interval", "15m")
+    assert done.returncode == 2
+    assert "No such option: --min-interval" in done.stderr or "no such option" in done.stderr.lower()
+
+
 WRONG = {
     "no nodes": (JANUARY, "--select: no nodes are selected"),
     "no dates": (("-s", "orders"), "--partition: needs dates"),

@@ -101,6 +101,7 @@ def test_no_command_fails_for_what_it_has_to_show(encoding: str, arguments: tupl
 
 
 SHOWING = [
+    ("backfill", "-s", "*", "--partition", "run_date", "--dry-run"),
     ("plan",),
     ("plan", "--output", "json"),
     ("status",),
@@ -112,19 +113,19 @@ SHOWING = [
 """Commands whose purpose is what they print."""
 
 
+def printing_to(stdout: int, arguments: tuple[str, ...], shop: Shop) -> subprocess.CompletedProcess[str]:
+    """Run a command whose stdout is this descriptor."""
+    command = [sys.executable, "-m", "dbt_anymetrics", *arguments]
+    return subprocess.run(
+        command, cwd=shop.folder, env=shop.environment, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+    )
+
+
 @pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
 def test_a_command_that_cannot_show_what_it_is_for_fails(arguments: tuple[str, ...], recorded: Shop) -> None:
     recorded.cli("refresh")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "dbt_anymetrics", *arguments],
-            cwd=recorded.folder,
-            env=recorded.environment,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = printing_to(full.fileno(), arguments, recorded)
     assert done.returncode == 1
     assert "Error: stdout: cannot be written (No space left on device)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -136,15 +137,7 @@ def test_a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code(
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt_anymetrics", *arguments],
-        cwd=recorded.folder,
-        env=recorded.environment,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = printing_to(writer, arguments, recorded)
     os.close(writer)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
