@@ -16,8 +16,10 @@ if TYPE_CHECKING:
         ArtifactError,
         NodeError,
         RecordError,
+        RefreshError,
         UsageError,
     )
+    from dbt_anymetrics.integrations.callback import refresh_after
     from dbt_anymetrics.integrations.python import Outcome, refresh
     from dbt_anymetrics.result import Counts, Result, Status
 
@@ -28,11 +30,13 @@ __all__ = [
     "NodeError",
     "Outcome",
     "RecordError",
+    "RefreshError",
     "Result",
     "Status",
     "UsageError",
     "__version__",
     "refresh",
+    "refresh_after",
 ]
 
 __version__ = "0.1.0"
@@ -43,6 +47,7 @@ _HOMES = {
     "Result": "result",
     "Status": "result",
     "refresh": "integrations.python",
+    "refresh_after": "integrations.callback",
 }
 
 

@@ -3,6 +3,7 @@
 AnyMetricsError            what happened, where, and what to do about it
 ├── UsageError             the command, a setting or an environment variable is wrong; nothing was sent (exit 2)
 │   └── ArtifactError      dbt's artifacts are missing, unreadable or do not belong together (exit 2)
+├── RefreshError           some refresh failed, where a function raises for it (exit 1)
 ├── NodeError              the settings of one dbt node are wrong; the other nodes are unaffected (exit 1)
 └── RecordError            the ledger or the results artifact cannot be read or written (exit 1)
 """
@@ -39,6 +40,10 @@ class UsageError(AnyMetricsError):
 
 class ArtifactError(UsageError):
     """dbt's artifacts are missing, unreadable, or do not belong together. Nothing was sent."""
+
+
+class RefreshError(AnyMetricsError):
+    """Some refresh failed; raised by `refresh_after` alone, since `refresh` returns what became of each."""
 
 
 class NodeError(AnyMetricsError):

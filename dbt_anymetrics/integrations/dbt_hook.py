@@ -10,16 +10,17 @@ from typing import Any
 
 import click
 import msgspec
-from dbt.flags import get_flags
 from msgspec import Struct
 
-from dbt_anymetrics.commands.prepare import inputs_of, plan_with_ledger, project_of
+from dbt_anymetrics.commands.prepare import inputs_of, plan_with_ledger
 from dbt_anymetrics.commands.refresh import refresh
 from dbt_anymetrics.dbt_run.artifacts import read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
 from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS, is_refreshable, spelled
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
+from dbt_anymetrics.integrations.dbt_plugin import Invocation, Stamp, stamp
+from dbt_anymetrics.integrations.failure import failed, failure_of
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.progress import Progress
 from dbt_anymetrics.output.reporter import Level
@@ -89,59 +90,51 @@ def _fire_with_data(text: str, result: Result, level: Any) -> bool:
     return True
 
 
-def answer(requests: list[str], invocation_id: str, written: str | None) -> bool:
-    """Do what each request asks for, and return whether dbt's command has to fail because of it.
-
-    `written` is where dbt says that it wrote its run results, which dbt 1.10 and later do.
-    """
-    flags = get_flags()
+def answer(invocation: Invocation) -> str | None:
+    """Do what each request asks for, and return why dbt's command is to fail for it, if it is."""
     reporter = TextReporter(DbtOutput())
-    target = Path(written).parent if written else _target(flags)
-    outcomes = [_answer(request, invocation_id, flags, target, reporter) for request in requests]
-    return any(outcomes)
+    failures = [_answer(request, invocation, reporter) for request in invocation.requests]
+    return "; ".join(failure for failure in failures if failure) or None
 
 
-def tell_skipped(invocation_id: str, written: str | None) -> None:
+def tell_skipped(invocation: Invocation) -> None:
     """Say what dbt did not: that it built tables, and that our hook was not called, because one before it failed."""
-    flags = get_flags()
-    target = Path(written).parent if written else _target(flags)
-    project = Project(_text(flags.PROJECT_DIR), _text(target and target.resolve()))
-    results = read_run_results(project.target / RUN_RESULTS)
-    built = any(each.status == "success" and is_refreshable(each.unique_id) for each in results.results)
-    if project.has_hook and built and results.metadata.invocation_id == invocation_id:
+    project = Project(str(invocation.folder), str(invocation.target))
+    if project.has_hook and _has_built(invocation):
         TextReporter(DbtOutput()).error(
             "AnyMetrics was not refreshed: dbt skipped anymetrics.refresh(), because an on-run-end hook before it "
             "failed. Run 'dbt-anymetrics refresh', and put anymetrics.refresh() first in on-run-end"
         )
 
 
-def _target(flags: Any) -> Path | None:
-    """The target folder that dbt worked out, for one dbt run a process; None where dbt does not say."""
-    with suppress(Exception):
-        from dbt.adapters.factory import FACTORY  # lazy: only for dbt-core before 1.10
-
-        folders = {
-            Path(adapter.config.project_root, adapter.config.target_path) for adapter in FACTORY.adapters.values()
-        }
-        if len(folders) == 1:
-            return folders.pop()
-    return Path(flags.PROJECT_DIR or ".", flags.TARGET_PATH) if flags.TARGET_PATH else None
+def _has_built(invocation: Invocation) -> bool:
+    found = read_run_results(invocation.target / RUN_RESULTS)
+    is_own = invocation.written or found.metadata.invocation_id == invocation.id
+    return bool(is_own) and any(each.status == "success" and is_refreshable(each.unique_id) for each in found.results)
 
 
-def _answer(text: str, invocation_id: str, flags: Any, target: Path | None, reporter: TextReporter) -> bool:
+def _answer(text: str, invocation: Invocation, reporter: TextReporter) -> str | None:
     request = Request(on_error="warn")
     try:
         request = _request(text)
-        options = _options(request, flags, target)
-        if flags.WHICH not in BUILDING_COMMANDS and not _frees_something(options, invocation_id, flags):
-            reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(flags.WHICH)}' builds nothing")
-            return False
-        _check_artifacts(options, invocation_id, flags)
-        exit_code = refresh(options, reporter).exit_code
+        failure = _refreshed(request, invocation, reporter)
     except AnyMetricsError as error:
-        reporter.error(f"AnyMetrics was not refreshed: {error}")
-        exit_code = error.exit_code
-    return bool(exit_code) and request.on_error == "fail"
+        failure = f"AnyMetrics was not refreshed: {error}"
+        reporter.error(failure)
+    return failure if request.on_error == "fail" else None
+
+
+def _refreshed(request: Request, invocation: Invocation, reporter: TextReporter) -> str | None:
+    """Refresh, and return what failed, if anything did. Raises UsageError."""
+    options = _options(request, invocation)
+    which = invocation.flags.WHICH
+    if which not in BUILDING_COMMANDS and not _frees_something(options, request, invocation):
+        reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(which)}' builds nothing")
+        return None
+    _check_artifacts(request, invocation)
+    failures: list[str] = []
+    ending = refresh(options, reporter, lambda written: failures.extend(failed(written.results)))
+    return failure_of(ending.counts, failures) if ending.exit_code else None
 
 
 def _request(text: str) -> Request:
@@ -158,12 +151,12 @@ def _request(text: str) -> Request:
     return request
 
 
-def _options(request: Request, flags: Any, target: Path | None) -> Options:
+def _options(request: Request, invocation: Invocation) -> Options:
     return from_environment(
         _around(),
         command="hook",
-        project_dir=_text(flags.PROJECT_DIR),
-        target_path=_text(target and target.resolve()),
+        project_dir=str(invocation.folder),
+        target_path=str(invocation.target),
         hook_run_date=request.run_date,
         hook_partition=request.partition,
         models=request.models or (),
@@ -178,25 +171,38 @@ def _around() -> list[str]:
         raise UsageError("is not what 'dbt-anymetrics dbt' writes", where=AROUND_VARIABLE) from None
 
 
-def _frees_something(options: Options, invocation_id: str, flags: Any) -> bool:
+def _frees_something(options: Options, request: Request, invocation: Invocation) -> bool:
     """Whether this is `dbt test`, and a test passes now that held back what an earlier run built."""
-    if flags.WHICH == "test":
+    if invocation.flags.WHICH == "test":
         with suppress(AnyMetricsError):
-            _check_artifacts(options, invocation_id, flags)
+            _check_artifacts(request, invocation)
             plan, opened = plan_with_ledger(options, inputs_of(options), only_to_read=True)
             with closing(opened.database):
                 return not plan.is_idle
     return False
 
 
-def _check_artifacts(options: Options, invocation_id: str, flags: Any) -> None:
+def _check_artifacts(request: Request, invocation: Invocation) -> None:
     """Make sure that the run results on disk are those of this very command."""
-    if not flags.WRITE_JSON:
+    if not invocation.flags.WRITE_JSON:
         raise UsageError("dbt wrote no run results", where="--no-write-json", hint="Leave it out, or the hook")
-    path = project_of(options).target / RUN_RESULTS
-    if read_run_results(path).metadata.invocation_id != invocation_id:
-        raise UsageError("belongs to an earlier dbt run, because this one wrote none", where=str(path))
+    path = invocation.target / RUN_RESULTS
+    if invocation.written and _is_overwritten(*invocation.written):
+        raise UsageError(
+            "another dbt command has overwritten it, so what this one built is not known",
+            where=str(path),
+            hint="Give each of the dbt commands that run at the same time a --target-path of its own",
+        )
+    if not invocation.written and read_run_results(path).metadata.invocation_id != request.invocation_id:
+        raise UsageError(
+            "belongs to another dbt run, as its invocation_id says",
+            where=str(path),
+            hint="If several dbt commands run in this process, run 'dbt-anymetrics refresh' for this one",
+        )
 
 
-def _text(path: object) -> str | None:
-    return str(path) if path else None
+def _is_overwritten(path: Path, then: Stamp) -> bool:
+    try:
+        return stamp(path) != then
+    except OSError:
+        return True

@@ -1,4 +1,4 @@
-"""The one function for libraries and orchestrators."""
+"""The function for libraries and scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from msgspec.structs import replace
 
 from dbt_anymetrics.commands.prepare import reporter_for
 from dbt_anymetrics.commands.refresh import refresh as run
+from dbt_anymetrics.integrations.failure import failed, failure_of
+from dbt_anymetrics.integrations.log_output import LOG, LogOutput
 from dbt_anymetrics.ledger.artifact import Document
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.output.reporter import Reporter
+from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.parameters import from_environment
 from dbt_anymetrics.result import Counts
 
@@ -25,6 +30,11 @@ class Outcome(Struct, frozen=True):
     document: Document
     counts: Counts
     exit_code: int
+
+    @property
+    def failure(self) -> str | None:
+        """What failed, in one line, for an exception to raise; None when `exit_code` is 0."""
+        return failure_of(self.counts, list(failed(self.document.results))) if self.exit_code else None
 
 
 def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
@@ -44,15 +54,14 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     threads: int | None = None,
     fail_fast: bool = False,
     quiet: bool = False,
-    context: object = None,  # noqa: ARG001 (Cosmos hands Airflow's to every callback)
 ) -> Outcome:
     """Refresh in AnyMetrics what the last dbt run in a project rebuilt, as the command `dbt-anymetrics refresh` does.
 
     The arguments are that command's options. What is not given, and the connection with its credential, is read from
-    the `ANYMETRICS_*` environment variables. The function can be a callback of Cosmos as it is; `context` is what
-    Cosmos adds to the arguments, and is not used.
+    the `ANYMETRICS_*` environment variables. Lines go to the logger `dbt_anymetrics` where the program has set up
+    logging, else to stdout and stderr. For a callback, there is `refresh_after`.
 
-    A refresh that fails raises nothing: see `exit_code`, `counts` and `document.results` of what is returned. Raises
+    A refresh that fails raises nothing: see `exit_code` and `failure` of what is returned. Raises
     ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
     sent then. Raises RecordError when the ledger cannot be read again at the end.
     """
@@ -75,10 +84,12 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         quiet=quiet,
     )
     written: list[Document] = []
-    ending = run(
-        options, reporter_for(options), lambda shown: written.append(replace(shown, results=list(shown.results)))
-    )
+    ending = run(options, _reporter(options), lambda shown: written.append(replace(shown, results=list(shown.results))))
     return Outcome(written[0], ending.counts, ending.exit_code)
+
+
+def _reporter(options: Options) -> Reporter:
+    return TextReporter(LogOutput(quiet=options.quiet)) if LOG.hasHandlers() else reporter_for(options)
 
 
 def _text(path: StrPath | None) -> str | None:

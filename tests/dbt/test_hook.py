@@ -131,7 +131,7 @@ def test_a_command_that_builds_nothing_is_no_failure_whatever_files_lie_there(sh
     done = hook(shop, "{{ anymetrics.refresh(on_error='fail') }}").dbt("source", "freshness", *DS)
     assert done.returncode == 0, done.stdout
     assert "AnyMetrics: nothing to refresh, because 'dbt source freshness' builds nothing" in done.stdout
-    assert "of an earlier dbt run" not in done.stdout
+    assert "another dbt run" not in done.stdout
     assert sent(sandbox) == []
 
 
@@ -356,7 +356,77 @@ def test_each_invocation_of_one_dbt_runner_refreshes_once(hooked: Shop, sandbox:
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", "2024-07-16"), (f"{MAIN}.dim_customers", DAY)]
 
 
-def test_a_dbt_runner_sees_a_failed_refresh_only_when_asked(shop: Shop) -> None:
+def test_a_dbt_runner_sees_what_failed_when_asked(shop: Shop) -> None:
     hook(shop, "{{ anymetrics.refresh(on_error='fail') }}")
     done = shop.run([sys.executable, "-c", RUNNER], REFUSED)
-    assert done.stdout.count("success False exception SystemExit(1)") == 2, done.stdout + done.stderr
+    exceptions = re.findall(r"success False exception (.+)", done.stdout)
+    assert len(exceptions) == 2, done.stdout + done.stderr
+    for exception in exceptions:
+        assert "AnyMetrics was not refreshed as asked: OK=0 ERROR=1 SKIP=0 TOTAL=1; duckdb.`shop.main`" in exception
+        assert "connection refused: check that AnyMetrics is running" in exception
+    assert done.stderr == ""
+
+
+# Several dbtRunner in threads. dbt's flags, invocation id and callbacks are those of the command that began last. The
+# order is fixed here: the first command stops at an event, the second one runs to its end, and the first goes on.
+
+NESTED = """
+import sys, threading
+from dbt.cli.main import dbtRunner
+first, second, stop_at = sys.argv[1:]
+
+def seed(folder, name, callbacks):
+    arguments = ["--no-use-colors", "seed", "--select", name, "--project-dir", folder, "--profiles-dir", folder]
+    result = dbtRunner(callbacks=callbacks).invoke([*arguments, "--vars", "{ds: 2024-07-17}"])
+    print(name, "success", result.success, "exception", repr(result.exception))
+
+threads = []
+def stop(event):
+    if event.info.name == stop_at and not threads:
+        threads.append(threading.Thread(target=seed, args=(second, "raw_orders", [])))
+        threads[0].start()
+        threads[0].join()
+
+seed(first, "raw_customers", [stop])
+"""
+
+
+WRITTEN = since("1.9", "the event of a written artifact")
+
+
+@pytest.mark.parametrize(
+    "stop_at", ["LogSeedResult", pytest.param("LogHookStartLine", marks=WRITTEN), "EndOfRunSummary"]
+)
+def test_each_of_two_dbt_runners_in_threads_refreshes_what_it_built(
+    stop_at: str, hooked: Shop, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    other = hooked.copy(tmp_path / "other")
+    done = hooked.run([sys.executable, "-c", NESTED, str(hooked.folder), str(other.folder), stop_at], {})
+    assert done.stdout.count("success True exception None") == 2, done.stdout + done.stderr
+    assert sent(sandbox) == [(f"{MAIN}.raw_orders", DAY), (f"{MAIN}.raw_customers", DAY)]
+    for shop, name in ((hooked, "raw_customers"), (other, "raw_orders")):
+        (refreshed,) = (result for result in shop.artifact()["results"] if result["status"] == "success")
+        assert refreshed["unique_id"] == f"seed.shop.{name}"
+
+
+@WRITTEN
+def test_what_another_command_has_overwritten_is_not_taken_for_ones_own(hooked: Shop, sandbox: Sandbox) -> None:
+    folder = str(hooked.folder)
+    done = hooked.run([sys.executable, "-c", NESTED, folder, folder, "EndOfRunSummary"], {})
+    assert done.stdout.count("success True exception None") == 2, done.stdout + done.stderr
+    assert sent(sandbox) == [(f"{MAIN}.raw_orders", DAY)]
+    assert (
+        "run_results.json: another dbt command has overwritten it, so what this one built is not known" in done.stdout
+    )
+
+
+def test_a_call_from_a_node_is_said_not_to_be_matched_while_two_commands_run(
+    hooked: Shop, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    other = hooked.copy(tmp_path / "other")
+    project = other.folder / "dbt_project.yml"
+    text = project.read_text()
+    project.write_text(text.replace("\nseeds:\n", '\nseeds:\n  +post-hook: "{{ anymetrics.refresh() }}"\n'))
+    done = hooked.run([sys.executable, "-c", NESTED, str(hooked.folder), str(other.folder), "LogSeedResult"], {})
+    assert done.stdout.count("AnyMetrics is not refreshed: 2 dbt commands run in this process") == 1, done.stdout
+    assert sent(sandbox) == [(f"{MAIN}.raw_orders", DAY), (f"{MAIN}.raw_customers", DAY)]

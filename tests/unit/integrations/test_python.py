@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import dbt_anymetrics
-from dbt_anymetrics import ArtifactError, UsageError, refresh
-from dbt_anymetrics.sandbox import Sandbox
+from dbt_anymetrics import ArtifactError, RefreshError, UsageError, refresh, refresh_after
+from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import DAY, ROOT, Shop
@@ -85,63 +88,278 @@ def test_the_plain_script_runs(project: Path, sandbox: Sandbox, monkeypatch: pyt
 class DbtDag:
     """What Cosmos does with `operator_args`, as its local operator calls a callback."""
 
-    def __init__(self, *, project_config: object, operator_args: dict[str, Any], dag_id: str) -> None:
+    def __init__(self, *, operator_args: dict[str, Any], **_more: object) -> None:
         self.callback = operator_args["callback"]
         self.callback_args = operator_args.get("callback_args", {})
 
-    def run_task(self, folder: Path) -> object:
-        self.callback_args.update({"context": {"ds": DAY}})
+    def run_task(self, folder: Path, context: dict[str, Any]) -> Any:
+        self.callback_args.update({"context": context})
         return self.callback(str(folder), **self.callback_args)
 
 
-def test_the_cosmos_snippet_refreshes_in_its_callback(
-    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def dag(monkeypatch: pytest.MonkeyPatch) -> DbtDag:
     cosmos = ModuleType("cosmos")
-    cosmos.DbtDag, cosmos.ProjectConfig = DbtDag, SimpleNamespace  # type: ignore[attr-defined]
+    cosmos.DbtDag = DbtDag  # type: ignore[attr-defined]
+    cosmos.ProfileConfig = cosmos.ProjectConfig = lambda *_, **__: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cosmos", cosmos)
     names: dict[str, Any] = {}
-    exec(snippet("DbtDag(").replace('ProjectConfig("', 'ProjectConfig(path="'), names)
-    names["dag"].run_task(project)
+    exec(snippet("DbtDag("), names)
+    made: DbtDag = names["dag"]
+    return made
+
+
+def days(sandbox: Sandbox) -> set[str | None]:
+    """The dates of what has `run_date` for its partition."""
+    return {r.partition for r in sandbox.received if str(r.table_name).endswith(".dim_customers")}
+
+
+def test_the_cosmos_snippet_refreshes_the_day_of_airflow(dag: DbtDag, project: Path, sandbox: Sandbox) -> None:
+    assert dag.run_task(project, {"ds": "2024-03-01"}).exit_code == 0
     assert len(sandbox.received) == REFRESHES
+    assert days(sandbox) == {"2024-03-01"}
 
 
-def test_the_snippet_that_raises_raises_when_a_refresh_failed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names: dict[str, Any] = {"refresh": refresh}
-    exec(snippet("refresh_or_fail"), names)
-    names["refresh_or_fail"](project)
+def test_a_refresh_that_failed_fails_the_task_and_says_what(
+    dag: DbtDag, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", "wrong")
-    with pytest.raises(RuntimeError, match="ERROR=29"):
-        names["refresh_or_fail"](project, force=True)
+    with pytest.raises(
+        RefreshError, match=r"OK=0 ERROR=29 .*; duckdb\..+ 2024-07-..: the header .+; and 26 more$"
+    ) as e:
+        dag.run_task(project, {"ds": DAY})
+    assert "\n" not in str(e.value)
+
+
+def test_the_task_stays_green_where_that_is_asked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ANYMETRICS_URL", "ftp://nowhere")
+    assert refresh_after(project, on_error="warn", context={"ds": DAY}) is None
+    assert [(r.levelname, r.getMessage()[:30]) for r in caplog.records][-1] == (
+        "ERROR",
+        "AnyMetrics was not refreshed: ",
+    )
+    with pytest.raises(UsageError, match="neither warn nor fail"):
+        refresh_after(project, on_error="never")  # type: ignore[arg-type]
+
+
+def test_without_run_results_the_callback_says_so_and_leaves_the_task_alone(
+    dag: DbtDag, project: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (project / "target" / "run_results.json").unlink()
+    assert dag.run_task(project, {}) is None
+    assert "nothing is refreshed, because dbt wrote no " in caplog.text
+    assert sandbox.received == []
+
+
+@pytest.mark.parametrize("environment", [{"ANYMETRICS_AUTH_VALUE": "wrong"}, {"ANYMETRICS_THREADS": "many"}])
+def test_where_dbt_failed_the_error_of_the_task_is_dbts(
+    environment: dict[str, str],
+    dag: DbtDag,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scenario("1.11", "build-failed-model", project / "target")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    dag.run_task(project, {"ds": DAY})
+    assert "AnyMetrics was not refreshed" in [r.getMessage() for r in caplog.records if r.levelname == "ERROR"][-1]
+
+
+def test_where_dbt_failed_what_it_built_is_refreshed(dag: DbtDag, project: Path, sandbox: Sandbox) -> None:
+    scenario("1.11", "build-failed-model", project / "target")
+    assert dag.run_task(project, {"ds": DAY}).exit_code == 0
+    assert 0 < len(sandbox.received) < REFRESHES
+
+
+@pytest.mark.parametrize("context", [{}, {"ds": None}, {"ds": ""}])
+def test_a_run_of_airflow_without_a_date_is_an_error_in_one_line(
+    context: dict[str, Any], dag: DbtDag, project: Path, sandbox: Sandbox
+) -> None:
+    with pytest.raises(RefreshError, match=r"^AnyMetrics was not refreshed: Airflow's context has no ds, because .+$"):
+        dag.run_task(project, context)
+    assert sandbox.received == []
+
+
+def test_a_task_that_builds_nothing_needs_no_date(dag: DbtDag, project: Path) -> None:
+    scenario("1.11", "test", project / "target")
+    assert dag.run_task(project, {}).exit_code == 0
+
+
+def test_a_date_that_the_run_itself_names_is_not_overruled_by_airflow(
+    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario("1.11", "run-date", project / "target")
+    refresh_after(project, context={"ds": "2024-03-01"})
+    assert days(sandbox) == {"2024-07-16"}
+    monkeypatch.setenv("ANYMETRICS_RUN_DATE", "2024-04-01")
+    refresh_after(project, context={"ds": "2024-03-01"})
+    refresh_after(project, run_date="2024-05-01", context={"ds": "2024-03-01"})
+    assert days(sandbox) == {"2024-07-16", "2024-04-01", "2024-05-01"}
+
+
+def test_the_snippet_with_another_day_uses_it(project: Path, sandbox: Sandbox) -> None:
+    class Moment:
+        """As far as the snippet uses the one of pendulum."""
+
+        def in_timezone(self, name: str) -> Moment:
+            assert name == "Asia/Shanghai"
+            return self
+
+        def to_date_string(self) -> str:
+            return "2024-03-02"
+
+    names: dict[str, Any] = {}
+    exec(snippet("def refresh_local_day"), names)
+    names["refresh_local_day"](project, context={"logical_date": Moment(), "ds": "2024-03-01"})
+    assert days(sandbox) == {"2024-03-02"}
 
 
 class Invocation:
     """What Dagster's `dbt.cli()` gives: the events, and where the artifacts are once they have been read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str | None) -> None:
         self.project_dir = folder
         self.target_path = folder / "target" / "dbt_assets-1234"
+        self.name = name
 
     def stream(self) -> Iterator[str]:
         yield "event"
-        scenario("1.11", "build", self.target_path)
+        if self.name:
+            scenario("1.11", self.name, self.target_path)
+        if self.name != "build":
+            raise LookupError("dbt failed")
 
 
-def test_the_dagster_snippet_refreshes_after_the_last_event(
-    tmp_path: Path, project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dagster_dbt = ModuleType("dagster_dbt")
+@pytest.fixture
+def materialize(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], list[str]]:
+    """Runs the snippet for Dagster on a dbt run that leaves this scenario."""
+    dagster, dagster_dbt = ModuleType("dagster"), ModuleType("dagster_dbt")
+    dagster.AssetExecutionContext = object  # type: ignore[attr-defined]
+    dagster.DailyPartitionsDefinition = str  # type: ignore[attr-defined]
     dagster_dbt.DbtCliResource = object  # type: ignore[attr-defined]
-    dagster_dbt.dbt_assets = lambda manifest: lambda function: function  # type: ignore[attr-defined]
+    dagster_dbt.dbt_assets = lambda manifest, partitions_def: lambda function: function  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "dagster", dagster)
     monkeypatch.setitem(sys.modules, "dagster_dbt", dagster_dbt)
     names: dict[str, Any] = {}
     exec(snippet("@dbt_assets"), names)
-    told: list[str] = []
-    context = SimpleNamespace(log=SimpleNamespace(info=told.append))
-    dbt = SimpleNamespace(cli=lambda arguments, context: Invocation(tmp_path))
-    assert list(names["shop"](context, dbt)) == ["event"]
+    context = SimpleNamespace(partition_key="2024-03-01")
+
+    def run(name: str | None) -> list[str]:
+        dbt = SimpleNamespace(cli=lambda arguments, context: Invocation(project, name))
+        return list(names["shop"](context, dbt))
+
+    return run
+
+
+def test_the_dagster_snippet_refreshes_the_partition(
+    materialize: Callable[[str | None], list[str]], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert materialize("build") == ["event"]
     assert len(sandbox.received) == REFRESHES
-    assert told == ["AnyMetrics: OK=29 ERROR=0 SKIP=1 TOTAL=30"]
+    assert days(sandbox) == {"2024-03-01"}
+
+
+def test_the_dagster_snippet_fails_when_a_refresh_does(
+    materialize: Callable[[str | None], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", "wrong")
+    with pytest.raises(RefreshError, match="ERROR=29"):
+        materialize("build")
+
+
+@pytest.mark.parametrize("name", ["build-failed-model", None])
+def test_the_dagster_snippet_refreshes_what_was_built_when_a_model_fails(
+    name: str | None, materialize: Callable[[str | None], list[str]], sandbox: Sandbox
+) -> None:
+    with pytest.raises(LookupError, match="dbt failed"):
+        materialize(name)
+    assert bool(sandbox.received) == bool(name)
+    assert len(sandbox.received) < REFRESHES
+
+
+class BashOperator:
+    """What Airflow's does with a command, as far as the snippet goes."""
+
+    tasks: ClassVar[dict[str, BashOperator]] = {}
+
+    def __init__(self, *, task_id: str, bash_command: str, **_more: object) -> None:
+        self.tasks[task_id] = self
+        self.command = bash_command
+
+    def __rshift__(self, other: BashOperator) -> None:
+        """Nothing: the test calls them in their order."""
+
+    def run(self, folder: Path) -> subprocess.CompletedProcess[str]:
+        command = self.command.replace("/usr/local/airflow/dags/shop", str(folder)).replace("{{ ds }}", DAY)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path}
+        return subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_task_of_its_own_sends_only_what_failed_when_it_is_retried(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow, bash = ModuleType("airflow"), ModuleType("airflow.operators.bash")
+    airflow.DAG = lambda *_, **__: nullcontext()  # type: ignore[attr-defined]
+    bash.BashOperator = BashOperator  # type: ignore[attr-defined]
+    for name, module in (
+        ("airflow", airflow),
+        ("airflow.operators", ModuleType("o")),
+        ("airflow.operators.bash", bash),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+    exec(snippet("import BashOperator"), {})
+    assert BashOperator.tasks["build"].command.endswith("&& dbt build --vars '{ds: {{ ds }}}'")
+    with Sandbox(answers=lambda number: Shape.NO_PERMISSION if number == 5 else None) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        codes = [BashOperator.tasks["refresh"].run(project).returncode for _ in range(2)]
+        assert codes == [1, 0]
+        assert len(sandbox.received) == REFRESHES + 1
+        assert days(sandbox) == {DAY}
+
+
+def test_the_wrapper_is_a_dbt_that_refreshes(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
+    wrapper = tmp_path / "wrapper"
+    (script,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    wrapper.write_text(script)
+    wrapper.chmod(0o755)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(wrapper), "run", "--select", "dim_customers"]
+    assert shop.run(command, {"PATH": path, "ANYMETRICS_RUN_DATE": DAY}).returncode == 0
+    assert days(sandbox) == {DAY}
+    done = shop.run(command, {"PATH": path, "ANYMETRICS_AUTH_VALUE": "wrong"})
+    assert done.returncode == 1
+    assert "The exit code 1 is dbt-anymetrics' (dbt: 0, dbt-anymetrics: 1)" in done.stderr
+
+
+def test_lines_are_log_records_at_their_level_without_colours(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("INFO")
+    refresh(project, run_date=DAY, models=["dim_*"])
+    monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", "wrong")
+    refresh(project, run_date=DAY, models=["dim_customers"], force=True)
+    ours = [r for r in caplog.records if r.name == "dbt_anymetrics"]
+    assert {r.levelname for r in ours if " OK duckdb" in r.getMessage()} == {"INFO"}
+    assert {r.levelname for r in ours if " ERROR duckdb" in r.getMessage()} == {"ERROR"}
+    assert "\x1b" not in caplog.text
+    assert capsys.readouterr() == ("", "")
+    caplog.clear()
+    refresh(project, run_date=DAY, models=["dim_customers"], force=True, quiet=True)
+    assert {r.levelname for r in caplog.records} == {"ERROR"}
+
+
+def test_a_script_without_logging_sees_the_lines_on_its_streams(recorded: Shop) -> None:
+    program = "import dbt_anymetrics; dbt_anymetrics.refresh(run_date='2024-07-17', models=['dim_customers'])"
+    done = recorded.run([sys.executable, "-c", program], {})
+    assert "AnyMetrics: Done. OK=1 ERROR=0" in done.stdout
+    done = recorded.run([sys.executable, "-c", f"import logging; logging.basicConfig(level='INFO'); {program}"], {})
+    assert (done.stdout, "INFO:dbt_anymetrics:AnyMetrics: Done. OK=0" in done.stderr) == ("", True)
 
 
 def test_the_dbt_runner_snippet_refreshes_what_it_built(shop: Shop, sandbox: Sandbox) -> None:
