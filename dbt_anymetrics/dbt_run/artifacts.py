@@ -104,13 +104,13 @@ class Node(Struct, gc=False, kw_only=True):
             self.depends_on = _NULL
         else:
             self.depends_on = _NULL if self.attached_node else self.depends_on.copy()
-            self.meta = _NULL
+            self.meta = self._kept(self.meta, b"etric", "test")
             if self.config:
-                self.config.meta = _NULL
+                self.config.meta = self._kept(self.config.meta, b"etric", "test")
 
-    def _kept(self, part: Raw, letters: bytes) -> Raw:
-        """A part of a node with a table, if it has these letters."""
-        return part.copy() if self.resource_type in REFRESHABLE and letters in bytes(part) else _NULL
+    def _kept(self, part: Raw, letters: bytes, *kinds: str) -> Raw:
+        """A part of a node of these kinds (of one with a table, when none is named), if it has these letters."""
+        return part.copy() if self.resource_type in (kinds or REFRESHABLE) and letters in bytes(part) else _NULL
 
     def read_meta(self) -> object:
         """`config.meta`, or the node's own `meta` where the config has none. Raises NodeError."""

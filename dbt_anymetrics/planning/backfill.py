@@ -8,9 +8,8 @@ from datetime import date
 from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning.dates import Orders
-from dbt_anymetrics.planning.meta import not_read_at, read_settings
-from dbt_anymetrics.planning.misplaced import misplaced
 from dbt_anymetrics.planning.plan import is_selected
+from dbt_anymetrics.planning.settings import settings_of
 from dbt_anymetrics.planning.table_name import node_table_name
 from dbt_anymetrics.result import Item, LazyCollection, Refresh, Result, Status
 
@@ -40,7 +39,7 @@ def tables_of(manifest: Manifest, orders: Orders, job: str) -> tuple[dict[str, s
     others: list[Result] = []
     for unique_id in sorted(manifest.nodes):
         node = manifest.nodes[unique_id]
-        if node.resource_type in REFRESHABLE and is_selected(orders, unique_id):
+        if is_selected(orders, unique_id):
             others += _note(tables, unique_id, node, manifest, orders, job)
     return tables, others
 
@@ -52,7 +51,8 @@ def _note(
     try:
         name = _table_name(node, manifest, orders)
     except _SkippedError as skip:
-        yield Result(unique_id=unique_id, status=Status.SKIPPED, message=str(skip), invocation_id=job)
+        if node.resource_type in REFRESHABLE:
+            yield Result(unique_id=unique_id, status=Status.SKIPPED, message=str(skip), invocation_id=job)
     except (NodeError, UsageError) as error:
         yield Result(unique_id=unique_id, status=Status.ERROR, message=str(error), invocation_id=job)
     else:
@@ -66,9 +66,7 @@ class _SkippedError(Exception):
 
 
 def _table_name(node: Node, manifest: Manifest, orders: Orders) -> str:
-    if place := misplaced(node.unrendered_config, node.columns):
-        raise not_read_at(place)
-    settings = read_settings(node.read_meta())
+    settings = settings_of(node)
     if settings is None:
         raise _SkippedError("it has no anymetrics settings in its meta")
     if settings.enabled is False:

@@ -12,13 +12,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node
-from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests
+from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
+from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests, is_refreshable
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning.dates import Dates, Orders
 from dbt_anymetrics.planning.interval import parse_interval
-from dbt_anymetrics.planning.meta import NodeSettings, not_read_at, read_settings
-from dbt_anymetrics.planning.misplaced import misplaced
+from dbt_anymetrics.planning.meta import NodeSettings
+from dbt_anymetrics.planning.settings import settings_of
 from dbt_anymetrics.planning.table_name import node_table_name
 from dbt_anymetrics.result import WRONG_SETTINGS, Item, LazyCollection, Refresh, Result, Status
 
@@ -103,13 +103,9 @@ class _Planner:
     def node(self, unique_id: str) -> Sequence[Group]:
         """What becomes of one node: its refreshes in each run, or why there are none. Nothing without settings."""
         node = self._manifest.nodes[unique_id]
-        if node.resource_type not in REFRESHABLE:
-            return []
         untouched = self._untouched(unique_id, node)
         try:
-            if place := misplaced(node.unrendered_config, node.columns):
-                raise not_read_at(place)
-            settings = read_settings(node.read_meta())
+            settings = settings_of(node)
             if settings and untouched:
                 return self._one(unique_id, Status.UNTOUCHED, untouched)
             return self._configured(unique_id, node, settings) if settings else []
@@ -133,7 +129,7 @@ class _Planner:
         if untouched:
             return self._one(unique_id, Status.UNTOUCHED, f"{untouched}{WRONG_SETTINGS}{mistake}")
         with suppress(NodeError):
-            if idle := self._not_built(unique_id):
+            if is_refreshable(unique_id) and (idle := self._not_built(unique_id)):
                 return self._one(unique_id, Status.SKIPPED, f"{idle}{WRONG_SETTINGS}{mistake}")
         return self._one(unique_id, Status.ERROR, mistake)
 

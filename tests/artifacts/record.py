@@ -27,7 +27,7 @@ EVENT_TIMES = ["--event-time-start", "2024-07-11", "--event-time-end", "2024-07-
 #: What a reader of manifest.json has no use for, and what changes with every run.
 NODE_NOISE = {
     *("raw_code", "compiled", "compiled_code", "compiled_path", "build_path", "path", "created_at"),
-    *("columns", "docs", "doc_blocks", "extra_ctes", "extra_ctes_injected", "unrendered_config"),
+    *("docs", "doc_blocks", "extra_ctes", "extra_ctes_injected"),
 }
 KEPT_COLLECTIONS = {"nodes", "unit_tests", "exposures"}
 

@@ -93,9 +93,29 @@ def test_models_seeds_and_snapshots_are_refreshed(kind: str) -> None:
     assert len(refreshes(planned(node_json(meta=TABLE, resource_type=kind, config=config)))) == 1
 
 
-@pytest.mark.parametrize("kind", ["test", "analysis", "operation", "function"])
+@pytest.mark.parametrize("kind", ["analysis", "operation", "function"])
 def test_nothing_else_is_in_the_plan(kind: str) -> None:
     assert planned(node_json(meta=TABLE, resource_type=kind)) == []
+
+
+@pytest.mark.parametrize("meta", [{"anymetrics.on_test_failure": "refresh"}, {"any_metrics.enabled": True}])
+def test_settings_on_a_test_are_an_error_because_nobody_reads_them_there(meta: dict[str, object]) -> None:
+    node = node_json("unique_orders", meta=meta, resource_type="test")
+    assert only(planned(node)).status is Status.ERROR
+    did_not_run = only(planned(node, runs=(run(),)))
+    assert did_not_run.status is Status.UNTOUCHED
+    assert "its settings are wrong" in (did_not_run.message or "")
+
+
+def test_the_settings_of_a_test_are_said_to_belong_on_its_model() -> None:
+    meta = {"anymetrics.on_test_failure": "refresh"}
+    assert only(planned(node_json("unique_orders", meta=meta, resource_type="test"))).message == (
+        "the meta of a test: is not a place where settings are read. Write it in the meta of the model that is tested"
+    )
+
+
+def test_other_meta_of_a_test_is_left_alone() -> None:
+    assert planned(node_json("unique_orders", meta={"owner": "etric"}, resource_type="test")) == []
 
 
 @pytest.mark.parametrize(

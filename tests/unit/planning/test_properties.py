@@ -196,7 +196,7 @@ def test_a_plan_loses_no_node_sends_nothing_twice_and_is_the_same_each_time(
     for node in nodes:
         mentions = "anymetrics" in json.dumps([node["config"]["meta"], node["meta"]])
         kind = node["resource_type"] in ("model", "seed", "snapshot")
-        assert node["unique_id"] not in names or (mentions and kind)
+        assert node["unique_id"] not in names or (mentions and (kind or node["resource_type"] == "test"))
         if kind and _has_a_setting(node):
             assert node["unique_id"] in names
     sent = [(result.table_name, result.partition) for result in made if result.status is Status.PLANNED]
