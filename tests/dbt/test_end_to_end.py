@@ -65,8 +65,9 @@ def test_a_setting_in_the_wrong_place_is_an_error_and_no_other_date(shop: Shop, 
     marts = shop.folder / "models" / "marts"
     for name, (config, _) in MISPLACED.items():
         (marts / f"{name}.sql").write_text(config + "\n" + (marts / f"{name}.sql").read_text())
-    columns = "{version: 2, models: [{name: product_sales, columns: [{name: product_id, %s}]}]}"
-    (marts / "_columns.yml").write_text(columns % "meta: {anymetrics.partition: run_date-1}")
+    columns = "{version: 2, models: [{name: product_sales, columns: [{name: product_id, %s, %s}]}]}"
+    on_test = "tests: [not_null: {config: {meta: {anymetrics.on_test_failure: refresh}}}]"
+    (marts / "_columns.yml").write_text(columns % ("meta: {anymetrics.partition: run_date-1}", on_test))
     properties = (marts / "_marts.yml").read_text()
     (marts / "_marts.yml").write_text(re.sub(r"  - name: product_sales\n(    .*\n)+", "", properties))
     project = (shop.folder / "dbt_project.yml").read_text()
@@ -79,9 +80,10 @@ def test_a_setting_in_the_wrong_place_is_an_error_and_no_other_date(shop: Shop, 
     done = shop.cli("refresh", "--run-date", DAY)
     assert done.returncode == 1
     assert sent(sandbox) == [(f"{MAIN}.fct_orders", DAY)]
+    places["not_null_product_sales_product_id"] = "the meta of a test"
     for name, place in places.items():
         assert re.search(
-            rf"ERROR \w+\.shop\.{name}: {re.escape(place)}.*is not a place where settings are read", done.stdout
+            rf"ERROR \w+\.shop\.{name}\S*: {re.escape(place)}.*is not a place where settings are read", done.stdout
         )
 
 
