@@ -325,6 +325,18 @@ DROP = (
 )
 
 BACKFILL = (
+    click.option(
+        "--plan",
+        "plan_name",
+        metavar="NAME",
+        help="Compute the dates of this acceleration plan, by one task in AnyMetrics, and no table. Without -s.",
+    ),
+    click.option(
+        "--days-per-batch",
+        type=click.IntRange(min=1),
+        metavar="DAYS",
+        help="With --plan: how many days AnyMetrics computes at once. [default: AnyMetrics decides]",
+    ),
     click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing."),
     click.option("--newest-first", is_flag=True, help="Begin with the newest date. [default: the oldest]"),
     click.option(

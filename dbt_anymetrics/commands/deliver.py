@@ -56,10 +56,15 @@ def show_nothing(_written: Document) -> None:
 
 def switched_off(options: Options, reporter: Reporter, show: Show) -> Ending | None:
     """The end of a command that the kill switch forbids, if it does. Raises UsageError for a switch of another word."""
+    return unsent(document(options, [], None), reporter, show) if is_switched_off(reporter) else None
+
+
+def is_switched_off(reporter: Reporter) -> bool:
+    """Whether the kill switch is on, which is said then. Raises UsageError for a switch of another word."""
     if is_enabled():
-        return None
+        return False
     reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
-    return unsent(document(options, [], None), reporter, show)
+    return True
 
 
 def unsent(written: Document, reporter: Reporter, show: Show) -> Ending:

@@ -46,6 +46,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     partition: list[str] | None = None
     models: list[str] | None = None
     on_error: str = "warn"
+    wait: bool = False
     invocation_id: str | None = None
 
 
@@ -160,6 +161,7 @@ def _options(request: Request, invocation: Invocation) -> Options:
         hook_run_date=request.run_date,
         hook_partition=request.partition,
         models=request.models or (),
+        wait=request.wait or None,
     )
 
 

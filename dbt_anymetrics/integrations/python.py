@@ -53,6 +53,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     force: bool = False,
     threads: int | None = None,
     fail_fast: bool = False,
+    wait: bool = False,
+    wait_timeout: float | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Refresh in AnyMetrics what the last dbt run in a project rebuilt, as the command `dbt-anymetrics refresh` does.
@@ -81,6 +83,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         force=force,
         threads=threads,
         fail_fast=fail_fast,
+        wait=wait,
+        wait_timeout=wait_timeout,
         quiet=quiet,
     )
     written: list[Document] = []
