@@ -79,13 +79,15 @@ def when(attempt: Attempt) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One command that sent refreshes."""
+    """One command that sent refreshes; without `seconds` while its end is not known. `note` says what is odd of it."""
 
     name: str
     started: datetime
-    seconds: float
+    seconds: float | None
     refreshed: int
     failed: int
+    not_sent: int = 0
+    note: str = ""
 
 
 @dataclass(slots=True)

@@ -53,6 +53,17 @@ class Picture:
         beside = (each.outcome.status for each in self.unplaced if each.outcome.status is not Status.REFRESHED)
         return Counter([*(cell.status for cell in self.cells), *beside])
 
+    @property
+    def slowest(self) -> list[tuple[Table, float, float]]:
+        """The tables whose refreshes took longest, with the median and the longest of their seconds."""
+        timed = ((table, _seconds(cells)) for table, cells in self.tables.items())
+        found = [(table, taken[len(taken) // 2], taken[-1]) for table, taken in timed if taken]
+        return sorted(found, key=lambda each: -each[1])
+
+
+def _seconds(cells: Mapping[date, Cell]) -> list[float]:
+    return sorted(each.seconds for cell in cells.values() for each in cell.attempts if each.seconds is not None)
+
 
 def _placed(attempts: Iterable[Attempt]) -> tuple[Rows, list[Attempt]]:
     rows: Rows = {}
