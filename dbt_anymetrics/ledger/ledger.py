@@ -384,6 +384,11 @@ def as_result(row: Row) -> Result:
     )
 
 
+def way(kind: str) -> str:
+    """What a user calls a kind of command."""
+    return WAYS.get(kind, f"dbt-anymetrics {kind}")
+
+
 def _already(result: Result, kind: str) -> Result:
     way = WAYS.get(kind, "an earlier command")
     message = f"already refreshed by {way}; --force sends it again"

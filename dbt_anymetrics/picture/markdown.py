@@ -24,7 +24,7 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 # An underscore within a word is none to Markdown, and names are full of them. A colon is one where it could begin a
 # link or an emoji.
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~$@#!{}]|(?<![^\W_])_|_(?![^\W_])|:(?=\S)|(?<=www)\.")
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$@#!{}]|(?<![^\W_])_|_(?![^\W_])|:(?=[^\s\d])|(?<=www)\.")
 
 _SHOWN = (Status.REFRESHED, Status.FAILED, Status.PENDING, Status.WAITING, Status.SKIPPED)
 
@@ -34,7 +34,7 @@ def markdown(picture: Picture, page: Page) -> str:
     parts = [
         [f"## {plain(page.title)}"],
         [f"For {plain(page.place)}"] if page.place else [],
-        *([plain(note, 2 * _LONGEST)] for note in page.notes),
+        *([_paragraph(note)] for note in page.notes),
         _counts(picture),
         _not_refreshed(picture.causes, page),
         _last_runs(picture.runs),
@@ -46,6 +46,12 @@ def markdown(picture: Picture, page: Page) -> str:
 def plain(text: str, limit: int = _LONGEST) -> str:
     """A text on one line that stays text in a cell of a table."""
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", one_line(text, limit))
+
+
+def _paragraph(text: str) -> str:
+    """A text on a line of its own, where a dash or a number could begin a list."""
+    line = plain(text, 4 * _LONGEST)
+    return line if line[:1].isalpha() or line.startswith("&") else f"&#{ord(line[0])};{line[1:]}" if line else ""
 
 
 def _counts(picture: Picture) -> list[str]:
@@ -93,17 +99,13 @@ def _answer(cause: Cause) -> str:
 
 
 def _last_runs(runs: Sequence[Run]) -> list[str]:
-    rows = [
-        [
-            _named(run),
-            _moment(run.started),
-            _taken(run.seconds),
-            *map(_number, (run.refreshed, run.failed, run.not_sent)),
-        ]
-        for run in runs[:_RUNS]
-    ]
+    rows = [[_named(run), _moment(run.started), _taken(run.seconds), *_sums(run)] for run in runs[:_RUNS]]
     columns = ["run", "started", "took:", "refreshed:", "failed:", "not sent:"]
     return ["### Last runs", "", *_table(columns, rows)] if rows else []
+
+
+def _sums(run: Run) -> list[str]:
+    return list(map(_number, (run.refreshed, run.failed, run.not_sent)))
 
 
 def _named(run: Run) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from dbt_anymetrics.picture.causes import Cause, causes
 from dbt_anymetrics.picture.model import Attempt, Cell, Run, Status, Table
@@ -47,7 +48,7 @@ class Picture:
         yield from (attempt for cell in self.cells for attempt in cell.attempts)
         yield from self.unplaced
 
-    @property
+    @cached_property
     def counts(self) -> Counter[Status]:
         """How many cells have which status. An attempt without a cell is counted too when it did not succeed."""
         beside = (each.outcome.status for each in self.unplaced if each.outcome.status is not Status.REFRESHED)
