@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
+from itertools import product
 
 from msgspec import Struct
 
+from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.ledger.entries import CommandEntry, Entry
 from dbt_anymetrics.ledger.history import Dropped, Mistake, Past
 from dbt_anymetrics.ledger.ledger import Ledger, way
@@ -54,6 +56,7 @@ class _Arranging:
         self._numbers: Counter[tuple[str, date]] = Counter()
         self._outcomes: dict[Outcome, Outcome] = {}
         self._table = cache(table_of)
+        self._late = _late(ledger.awaited())
 
     def attempts(self) -> Iterator[Attempt]:
         pending = {(each.table_name, each.partition, each.invocation_id): each for each in self._ledger.entries()}
@@ -76,13 +79,13 @@ class _Arranging:
         if past.status is Ended.SKIPPED:
             return
         self._numbers[past.table_name, past.partition] += 1
-        if self._numbers[past.table_name, past.partition] > MOST:
+        number = self._numbers[past.table_name, past.partition]
+        if number > MOST:
             self.left_out += 1
             return
-        by = way(past.command) if past.command else ""
-        outcome = Outcome(
-            status_of(past), past.message or "", code=past.code or "", http_status=past.http_status, by=by
-        )
+        # A plan is waited for since the newest trigger.
+        late = self._late.get((past.unique_id, past.partition)) if number == 1 else None
+        outcome = outcome_of(past, late)
         yield Attempt(
             outcome=self._outcomes.setdefault(outcome, outcome),
             table=self._known(past.table_name, past.unique_id),
@@ -106,17 +109,36 @@ class _Arranging:
         return Attempt(outcome, self._known(dropped.table_name, dropped.unique_id), dropped.partition, dropped.after)
 
 
-def status_of(past: Past) -> Status:
-    """How the picture shows what came of one attempt.
+def outcome_of(past: Past, late: str | None = None) -> Outcome:
+    """How the picture shows what came of one attempt; `late` says which plans were waited for in vain."""
+    status = status_of(past)
+    if late and status is Status.REFRESHED:
+        status = Status.WAITING
+    message = late if late and status is Status.WAITING else past.message or ""
+    by = way(past.command) if past.command else ""
+    return Outcome(status, message, code=past.code or "", http_status=past.http_status, by=by)
 
-    A code other than 200 is a refusal by AnyMetrics itself. Without one, a gateway answered, or nothing did. What is
-    known of a refresh after its trigger (Status.WAITING) is to be told apart here, and nowhere else.
+
+def status_of(past: Past) -> Status:
+    """What came of one attempt.
+
+    A code other than 200 is a refusal by AnyMetrics itself. Without one, a gateway answered, or nothing did.
     """
     if past.status is Ended.SUCCESS:
         return Status.REFRESHED
     if past.status is not Ended.ERROR:
         return Status.PENDING
     return Status.REFUSED if past.code not in (None, "", "200") else Status.FAILED
+
+
+def _late(awaited: Iterable[Awaited]) -> dict[tuple[str, date], str]:
+    """For each node and date, the plans that somebody waited for in vain; of others nobody has looked yet."""
+    found: dict[tuple[str, date], list[str]] = {}
+    for each in awaited:
+        if each.message:
+            for node, day in product(each.nodes, each.days or ()):
+                found.setdefault((node, day), []).append(f"plan {each.plan}: {each.message}")
+    return {place: "; ".join(texts) for place, texts in found.items()}
 
 
 def table_of(name: str) -> Table:
@@ -154,4 +176,6 @@ def _note(entry: CommandEntry) -> str:
     """What is odd about a command. Its counts are noted at its end."""
     if entry.exit_code is None:
         return "ended early: its end is not in the ledger" if entry.ended_at else "running"
+    if entry.command == "wait":
+        return "these are plans, not tables and dates"
     return "interrupted" if entry.exit_code == _INTERRUPTED else ""

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from dbt_anymetrics.commands.pictured import MOST, pictured, table_of
+from dbt_anymetrics.ledger.awaited import Baseline
 from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.picture import Picture, Status, Table
 from dbt_anymetrics.planning.plan import Held, Refreshes
-from dbt_anymetrics.result import Counts, Refresh, Result, Timing
+from dbt_anymetrics.result import Counts, Freshness, PlanSeen, Refresh, Result, Timing
 from dbt_anymetrics.result import Status as Ended
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.builders import data_test_json, manifest_json, node_json, result_json, run_json, write_artifacts
@@ -158,6 +159,26 @@ def test_since_leaves_out_what_was_done_before_but_nothing_that_is_pending(datab
         ("orders", DAYS[2]): ("refreshed", ""),
         ("items", DAYS[0]): ("refused", "no"),
     }
+
+
+@pytest.mark.parametrize(
+    ("freshness", "shown"),
+    [
+        (None, ("refreshed", "")),  # nobody has looked
+        (Freshness.REFRESHED, ("refreshed", "")),
+        (Freshness.NOT_SEEN, ("waiting", "plan daily: not seen")),
+    ],
+)
+def test_a_plan_that_was_waited_for_in_vain_leaves_its_tables_waiting(
+    database: Database, freshness: Freshness | None, shown: tuple[str, str]
+) -> None:
+    recording = begun(database)
+    recording.expect({Baseline("daily"): ["model.shop.orders"]})
+    sent(recording, ended(refresh()), ended(refresh(DAYS[1])))
+    recording.triggered({"daily": [DAYS[1]]})
+    if freshness:
+        recording.note_plan(PlanSeen(plan="daily", freshness=freshness, message="not seen"))
+    assert cells(database) == {("orders", DAYS[0]): ("refreshed", ""), ("orders", DAYS[1]): shown}
 
 
 def test_only_the_newest_of_very_many_attempts_are_kept_and_the_rest_is_counted(database: Database) -> None:
