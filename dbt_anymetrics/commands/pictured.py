@@ -20,7 +20,10 @@ from dbt_anymetrics.picture.model import when
 from dbt_anymetrics.result import Status as Ended
 
 MOST = 12
-"""Attempts of one table and date that are shown, the newest: their number is written out up to 9."""
+"""Attempts of one table and date that are shown, the newest."""
+
+_PLENTY = 100_000
+"""So many attempts are more than a page has room for: of older tables and dates, it is given the last one alone."""
 
 _RUNS = 20
 _DROP = "dbt-anymetrics retry --drop"
@@ -42,7 +45,8 @@ def pictured(ledger: Ledger, tags: Mapping[str, Sequence[str]], since: datetime 
     attempts = sorted(arranging.attempts(), key=when)
     tagged = {table: tags[node] for table, node in arranging.nodes.items() if tags.get(node)}
     runs = [_run(each) for each in ledger.commands(_RUNS) if since is None or each.started_at >= since]
-    return Pictured(Picture.of(attempts, tags=tagged, runs=runs), arranging.left_out)
+    found = Picture.of(attempts, tags=tagged, runs=runs, earlier=arranging.earlier)
+    return Pictured(found, arranging.left_out)
 
 
 class _Arranging:
@@ -51,6 +55,9 @@ class _Arranging:
     def __init__(self, ledger: Ledger, since: datetime | None) -> None:
         self.nodes: dict[Table, str] = {}
         self.left_out = 0
+        self.earlier: Counter[tuple[Table, date]] = Counter()
+        self._kept = 0
+        self._failed: set[tuple[str, date]] = set()
         self._ledger = ledger
         self._since = since
         self._numbers: Counter[tuple[str, date]] = Counter()
@@ -80,9 +87,12 @@ class _Arranging:
             return
         self._numbers[past.table_name, past.partition] += 1
         number = self._numbers[past.table_name, past.partition]
-        if number > MOST:
+        if not self._is_kept(past, number):
             self.left_out += 1
+            if past.status is Ended.SUCCESS:
+                self.earlier[self._table(past.table_name), past.partition] += 1
             return
+        self._kept += 1
         # A plan is waited for since the newest trigger.
         late = self._late.get((past.unique_id, past.partition)) if number == 1 else None
         outcome = outcome_of(past, late)
@@ -94,6 +104,14 @@ class _Arranging:
             trace_id=past.trace_id or "",
             seconds=past.seconds,
         )
+
+    def _is_kept(self, past: Past, number: int) -> bool:
+        """Whether it is one of the newest of its table and date, or the newest that failed."""
+        place = past.table_name, past.partition
+        is_first_failure = past.status is Ended.ERROR and place not in self._failed
+        if past.status is Ended.ERROR:
+            self._failed.add(place)
+        return is_first_failure or number <= (MOST if self._kept < _PLENTY else 1)
 
     def _known(self, table_name: str, unique_id: str) -> Table:
         table = self._table(table_name)

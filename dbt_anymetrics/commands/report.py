@@ -41,10 +41,8 @@ def report(options: Options) -> int:
     written.
     """
     is_page = options.form != "markdown"
-    if options.open_browser and not is_page:
-        raise UsageError("is for the page, not for Markdown", where="--open", hint="Leave out one of the two")
     since, folder = _since(options.since), project_of(options).target
-    path = _checked(options.file or (folder / FILE_NAME if is_page else None))
+    path = _path(options, folder)
     with ledger_to_show(options, only_to_read=True) as (ledger, opened):
         if missing := _missing(ledger, opened):
             show(missing if is_page else f"## {_TITLE}\n\n{missing}")
@@ -52,8 +50,13 @@ def report(options: Options) -> int:
         found = pictured(ledger, _tags(options, folder), since)
         page = _page(options, ledger, opened, found, since)
         check_read(ledger.loss)
-    _put(path, render(found.picture, page) if is_page else markdown(found.picture, page), found.picture)
-    if path and options.open_browser:
+    text = render(found.picture, page) if is_page else markdown(found.picture, page)
+    if path is None:
+        show(text.rstrip("\n"))
+        return 0
+    _write(path, text, is_default=options.file is None)
+    show(f"Report: {path.absolute()} ({_summary(found.picture)})")
+    if options.open_browser:
         _open(path)
     return 0
 
@@ -78,10 +81,17 @@ def _ago(text: str) -> datetime:
         raise UsageError(what, where="--since", hint=_SINCE) from None
 
 
-def _checked(path: Path | None) -> Path | None:
-    """The file to write, before anything else is done. Raises UsageError for what is no file, and is left as it is."""
-    if path is None:
-        return None
+def _path(options: Options, folder: Path) -> Path | None:
+    """The file to write, or None for stdout. Raises UsageError."""
+    if options.form != "markdown":
+        return _checked(options.file or folder / FILE_NAME)
+    if options.open_browser:
+        raise UsageError("is for the page, not for Markdown", where="--open", hint="Leave out one of the two")
+    return _checked(options.file) if options.file else None
+
+
+def _checked(path: Path) -> Path:
+    """The file, before anything else is done. Raises UsageError for what is no file, and is left as it is."""
     try:
         if is_other(path):
             hint = "Name a file with --file"
@@ -132,7 +142,8 @@ def _notes(ledger: Ledger, found: Pictured, since: datetime | None) -> Iterator[
         yield f"Shown is what was done since {_minute(since.astimezone())}, and all that is pending."
     if found.left_out:
         yield (
-            f"Of each table and date, the newest {MOST} attempts are shown. {found.left_out:,} older ones are left out."
+            f"Of each table and date, at most the newest {MOST} attempts are shown: {found.left_out:,} older ones are "
+            "only counted."
         )
     for each in ledger.elsewhere():
         yield f"Pending for another AnyMetrics or tenant: {each}."
@@ -142,18 +153,10 @@ def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _put(path: Path | None, text: str, picture: Picture) -> None:
-    if path is None:
-        show(text.rstrip("\n"))
-    else:
-        _write(path, text)
-        show(f"Report: {path.absolute()} ({_summary(picture)})")
-
-
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, is_default: bool) -> None:
     """Write the report, never through a link. Half a character, which a name may hold, is written as JSON writes it."""
     try:
-        if path.name == FILE_NAME:
+        if is_default:
             path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, [text.encode(errors="backslashreplace")], mode_of(path))
     except OSError as error:

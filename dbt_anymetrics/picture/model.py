@@ -92,9 +92,13 @@ class Run:
 
 @dataclass(slots=True)
 class Cell:
-    """All attempts of one table and date, oldest first; there is at least one."""
+    """All attempts of one table and date, oldest first; there is at least one.
+
+    `earlier` counts refreshes before them, of which no more is known.
+    """
 
     attempts: list[Attempt]
+    earlier: int = 0
 
     @property
     def last(self) -> Attempt:
@@ -104,7 +108,7 @@ class Cell:
     @property
     def times(self) -> int:
         """How often it was refreshed."""
-        return sum(attempt.outcome.status is Status.REFRESHED for attempt in self.attempts)
+        return self.earlier + sum(attempt.outcome.status is Status.REFRESHED for attempt in self.attempts)
 
     @property
     def status(self) -> Status:

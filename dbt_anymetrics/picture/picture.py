@@ -28,10 +28,17 @@ class Picture:
 
     @classmethod
     def of(
-        cls, attempts: Iterable[Attempt], *, tags: Mapping[Table, Sequence[str]] | None = None, runs: Sequence[Run] = ()
+        cls,
+        attempts: Iterable[Attempt],
+        *,
+        tags: Mapping[Table, Sequence[str]] | None = None,
+        runs: Sequence[Run] = (),
+        earlier: Mapping[tuple[Table, date], int] | None = None,
     ) -> Picture:
-        """Arrange attempts, given oldest first."""
+        """Arrange attempts, given oldest first; `earlier` counts refreshes of their tables and dates before them."""
         rows, unplaced = _placed(attempts)
+        for (table, day), number in (earlier or {}).items():
+            rows[table][day].earlier = number
         tables = dict(sorted(rows.items(), key=lambda row: ([part.casefold() for part in row[0]], row[0])))
         days = sorted({day for row in tables.values() for day in row}, reverse=True)
         found = causes((cell for row in tables.values() for cell in row.values()), unplaced)
