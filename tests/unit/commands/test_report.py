@@ -421,11 +421,12 @@ def test_the_report_replaces_the_last_one_and_keeps_its_permissions(bare: Shop) 
     assert [each.name for each in bare.target.iterdir() if "draft" in each.name] == []
 
 
-def test_a_name_that_is_no_valid_text_is_written_as_json_writes_it(bare: Shop) -> None:
+def test_what_cannot_be_read_of_the_ledger_is_an_error_and_no_half_report(bare: Shop) -> None:
     bare.cli("refresh", "--run-date", DAY)
-    changed(bare.target, "UPDATE outcome SET message = CAST(x'eda080' AS TEXT), status = 'error'")
+    changed(bare.target, "UPDATE outcome SET message = CAST(x'eda080' AS TEXT)")
     done = bare.cli("report")
-    assert done.returncode in (0, 2)
+    assert (done.returncode, "cannot be used (Could not decode" in done.stderr) == (2, True)
+    assert not (bare.target / "anymetrics_report.html").exists()
 
 
 def test_open_starts_the_browser_or_says_where_the_page_is(bare: Shop) -> None:
