@@ -28,6 +28,7 @@ from dbt_anymetrics.parameters import (
     OUTPUT,
     PLAN,
     PROJECT,
+    REPORT,
     SELECT,
     SENDING,
     SERVICE,
@@ -206,6 +207,19 @@ def wait(**given: Any) -> None:
 def status(**given: Any) -> None:
     """Show what is pending, why and since when, and the last commands."""
     from dbt_anymetrics.commands.status import status as run
+
+    _exit(run(_options(given)))
+
+
+@main.command()
+@options(*REPORT, *PROJECT, *MANIFEST, *VARS, *SERVICE, *STATE)
+def report(**given: Any) -> None:
+    """Write one page of what was refreshed and what was not, and why.
+
+    It is made from the ledger alone, and nothing is sent. The page is one HTML file that loads nothing from anywhere.
+    The exit code is 0 whatever failed, and 2 when a setting is wrong or the ledger cannot be read.
+    """
+    from dbt_anymetrics.commands.report import report as run
 
     _exit(run(_options(given)))
 

@@ -58,6 +58,10 @@ class Options(Struct, frozen=True, kw_only=True):
     yes: bool = False
     dry_run: bool = False
     strict: bool = False
+    file: Path | None = None
+    form: Literal["html", "markdown"] | None = None
+    open_browser: bool = False
+    since: str | None = None
     newest_first: bool = False
     pace: float | None = None
     plan_name: str | None = None

@@ -373,6 +373,30 @@ OUTPUT = (
 
 OBJECT = (_output("one object"),)
 
+REPORT = (
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["html", "markdown"]),
+        default="html",
+        show_default=True,
+        help="markdown prints a summary of about 30 lines, for the summary of a job.",
+    ),
+    click.option(
+        "--file",
+        type=_FILE,
+        metavar="FILE",
+        help="Where to write it. [default: anymetrics_report.html in the target folder; Markdown goes to stdout]",
+    ),
+    click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser."),
+    click.option(
+        "--since",
+        metavar="WHEN",
+        help="Leave out what was done before: a date such as 2025-11-01, or a length of time such as 30d or 12h. What "
+        "is pending is always shown.",
+    ),
+)
+
 STRICT = (click.option("--strict", is_flag=True, help="Exit with 1 for a warning too, as in CI."),)
 
 EVERY = (click.option("--all", "every", is_flag=True, help="List also each node that the run did not touch."),)

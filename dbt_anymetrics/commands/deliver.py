@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from dbt_anymetrics.commands.freshness import Waited, is_vain, note_triggered, read_baselines, wait_for
 from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
+from dbt_anymetrics.commands.remarks import where_to_look
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Artifact, Document
 from dbt_anymetrics.ledger.database import DamagedError
@@ -207,5 +208,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     if (pending := outcomes.pending_beside(plan.invocations)) and plan.options.command != "retry":
         reporter.warning(str(pending))
     reporter.end(counts)
+    if not counts.all_well and outcomes.is_kept:
+        reporter.note(where_to_look(plan.options, artifact.folder))
     show(written)
     return Ending(counts, exit_code or int(outcomes.is_lost))
