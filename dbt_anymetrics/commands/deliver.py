@@ -86,7 +86,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
     artifact = Artifact(folder)
     outcomes.ask(plan.items, plan.held, plan.reheld)
     connection = _connection(plan, outcomes, reporter)
-    reporter.begin(plan.items, plan.opening(connection) if connection else None)
+    reporter.begin(plan.items, plan.opening(connection) if connection and plan.planned else None)
     waited = _sent(plan, connection, outcomes, reporter) if connection else Waited()
     return _end(plan, outcomes, artifact, reporter, show, waited)
 
