@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from dbt_anymetrics.commands.deliver import INTERRUPTED
+from dbt_anymetrics.commands.deliver import INTERRUPTED, is_switched_off
 from dbt_anymetrics.commands.freshness import Waited, wait_for
 from dbt_anymetrics.commands.prepare import (
     check_ledger,
@@ -34,6 +34,8 @@ def wait(options: Options, reporter: Reporter) -> int:
 
     Raises UsageError when there is no ledger, and when no refresh in it named a plan.
     """
+    if is_switched_off(reporter):
+        return 0
     check_ledger(options, project_of(options).target)
     with ledger_to_show(options, only_to_read=False) as (ledger, opened):
         _check_plans(ledger)
