@@ -32,25 +32,23 @@ def drop(options: Options, reporter: Reporter) -> int:
             such = f" of {' '.join(options.models)}" if options.models else ""
             reporter.note(f"Nothing{such} is pending that could be dropped.")
             return 0
-        if not _agreed(options, f"{_refreshes(total)} of {', '.join(sorted(chosen))}{_waits(plans)}"):
+        what = f"{_what(total, plans)} of {', '.join(sorted(chosen))}"
+        if not _agreed(options, what):
             reporter.note("Nothing was dropped.")
             return 0
         command = Command(kind="retry --drop", process=os.getpid())
         Recording(opened.database, address, tenant_id, command).drop(chosen, options.keep_days)
-        reporter.note(
-            f"Dropped {_refreshes(total)}{_waits(plans)}. They are sent again only when a dbt run builds them again."
-        )
+        again = " What is dropped is sent again only when a dbt run builds it again." if total else ""
+        reporter.note(f"Dropped {what}.{again}")
     return 0
 
 
 def _agreed(options: Options, what: str) -> bool:
     nobody = UsageError("there is nobody to ask", where="--drop", hint=f"Give --yes to drop {what}")
-    return agreed(options, f"Drop {what}? They will not be sent any more", nobody)
+    return agreed(options, f"Drop {what}?", nobody)
 
 
-def _waits(plans: Sequence[str]) -> str:
-    return f", and the wait for {', '.join(plans)}" if plans else ""
-
-
-def _refreshes(number: int) -> str:
-    return "1 pending refresh" if number == 1 else f"{number:,} pending refreshes"
+def _what(number: int, plans: Sequence[str]) -> str:
+    refreshes = "1 pending refresh" if number == 1 else f"{number:,} pending refreshes"
+    waits = f"the wait for {', '.join(plans)}" if plans else ""
+    return " and ".join(filter(None, (refreshes if number or not plans else "", waits)))

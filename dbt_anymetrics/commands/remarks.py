@@ -78,14 +78,12 @@ def named(candidates: Sequence[str]) -> str:
 
 
 def where_to_look(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Name the commands that tell what failed, with the options with which they find the same ledger from here."""
-    given = " ".join(map(shlex.quote, _same_ledger(options, folder, environment)))
-    same = " with the same options" if given else ""
-    report = f"dbt-anymetrics report --open {given}".rstrip()
-    return f"AnyMetrics: Run '{report}' to see what failed and why, or 'dbt-anymetrics status'{same}"
+    """Name the command that tells what failed, with the options with which it finds the same ledger from here."""
+    given = map(shlex.quote, same_ledger(options, folder, environment))
+    return f"AnyMetrics: To see what failed and why, run: {' '.join(['dbt-anymetrics report --open', *given])}"
 
 
-def _same_ledger(options: Options, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def same_ledger(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
     """The options that the environment and the current folder do not give by themselves."""
     project_dir = options.project_dir
     if project_dir and not _is_same(Project(project_dir, None, {}).folder, Project(None, None, environment).folder):

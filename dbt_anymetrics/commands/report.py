@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import date, datetime, time, timezone
 from pathlib import Path
 
+from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.commands.pictured import MOST, Pictured, pictured
 from dbt_anymetrics.commands.prepare import address_of, check_read, ledger_to_show, lost, project_of, tenant_of
 from dbt_anymetrics.dbt_run.inputs import MANIFEST
+from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.dbt_run.selectable import read_selectable
 from dbt_anymetrics.errors import ArtifactError, RecordError, UsageError
-from dbt_anymetrics.files import is_other, mode_of, write_whole
+from dbt_anymetrics.files import is_other, mode_of, open_regular, write_whole
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import Opened
 from dbt_anymetrics.options import Options
@@ -48,14 +51,14 @@ def report(options: Options) -> int:
             show(missing if is_page else f"## {_TITLE}\n\n{missing}")
             return 0
         found = pictured(ledger, _tags(options, folder), since)
-        page = _page(options, ledger, opened, found, since)
+        page = _page(options, folder, ledger, opened, found, since)
         check_read(ledger.loss)
     text = render(found.picture, page) if is_page else markdown(found.picture, page)
     if path is None:
         show(text.rstrip("\n"))
         return 0
     _write(path, text, is_default=options.file is None)
-    show(f"Report: {path.absolute()} ({_summary(found.picture)})")
+    show(f"Report: {path.absolute()} ({_summary(found.picture, since)})")
     if options.open_browser:
         _open(path)
     return 0
@@ -65,17 +68,21 @@ def _since(text: str | None) -> datetime | None:
     """The moment that `--since` means: the beginning of a day here, or so long ago. Raises UsageError."""
     if not text:
         return None
-    with suppress(OverflowError):  # before there were dates
-        try:
-            return datetime.combine(date.fromisoformat(text.strip()), time()).astimezone()
-        except ValueError:
-            return _ago(text)
-    return None
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        return _ago(text)
+    try:
+        return datetime.combine(day, time()).astimezone()
+    except (ValueError, OverflowError):  # the first or the last day that there is
+        return datetime.combine(day, time(), timezone.utc)
 
 
-def _ago(text: str) -> datetime:
+def _ago(text: str) -> datetime | None:
     try:
         return datetime.now(timezone.utc) - parse_interval(text)
+    except OverflowError:  # before there were dates
+        return None
     except UsageError:
         what = f"{shown(text)} is not a date or a length of time"
         raise UsageError(what, where="--since", hint=_SINCE) from None
@@ -83,22 +90,49 @@ def _ago(text: str) -> datetime:
 
 def _path(options: Options, folder: Path) -> Path | None:
     """The file to write, or None for stdout. Raises UsageError."""
-    if options.form != "markdown":
-        return _checked(options.file or folder / FILE_NAME)
-    if options.open_browser:
+    if options.form == "markdown" and options.open_browser:
         raise UsageError("is for the page, not for Markdown", where="--open", hint="Leave out one of the two")
-    return _checked(options.file) if options.file else None
+    if options.file is None:
+        return None if options.form == "markdown" else _checked(_default(options, folder))
+    if options.file == Path("-"):
+        return None
+    return _checked(Path(os.path.abspath(options.file)))  # noqa: PTH100 (resolve would follow links)
+
+
+def _default(options: Options, folder: Path) -> Path:
+    """The file in the target folder; outside a dbt project, in the current one, where nothing is made for it."""
+    is_project = (project_of(options).folder / PROJECT_FILE).is_file()
+    return (folder if is_project or folder.is_dir() else Path.cwd()) / FILE_NAME
 
 
 def _checked(path: Path) -> Path:
-    """The file, before anything else is done. Raises UsageError for what is no file, and is left as it is."""
+    """The file, before anything else is done. Raises UsageError for what is no report, and is left as it is."""
+    hint = "Name another file with --file"
     try:
         if is_other(path):
-            hint = "Name a file with --file"
-            raise UsageError("is a folder, a link or a device, and is left as it is", where=str(path), hint=hint)
+            raise UsageError(
+                "is a folder, a link, a pipe or a device, and is left as it is", where=str(path), hint=hint
+            )
+        if not _is_free(path):
+            raise UsageError("is a file that is no report, and is left as it is", where=str(path), hint=hint)
     except OSError as error:
         raise UsageError(f"cannot be written ({error.strerror})", where=str(path)) from None
     return path
+
+
+def _is_free(path: Path) -> bool:
+    """Whether there is no such file, an empty one, or an earlier report. Raises OSError."""
+    try:
+        with open_regular(path, 1 << 40) as file:
+            start = file.read(_START)
+    except FileNotFoundError:
+        return True
+    return not start or any(mark in start for mark in _MARKS)
+
+
+_START = 1_000
+_MARKS = (b'<meta name="generator" content="dbt-anymetrics">', f"## {_TITLE}\n".encode())
+"""What a page and a summary begin with."""
 
 
 def _missing(ledger: Ledger, opened: Opened) -> str | None:
@@ -125,25 +159,28 @@ def _tags(options: Options, folder: Path) -> Mapping[str, Sequence[str]]:
         return {}
 
 
-def _page(options: Options, ledger: Ledger, opened: Opened, found: Pictured, since: datetime | None) -> Page:
+def _page(
+    options: Options, folder: Path, ledger: Ledger, opened: Opened, found: Pictured, since: datetime | None
+) -> Page:
     address, tenant_id = ledger.service() or (address_of(options), tenant_of(options))
     of_whom = f"{address} · tenant {tenant_id} · " if address and tenant_id else ""
     return Page(
         title=_TITLE,
         place=f"{of_whom}made {_minute(datetime.now(timezone.utc))} UTC",
-        everything="dbt-anymetrics report --since 7d",
-        steps=() if found.picture.tables else _STEPS,
+        everything=" ".join(["dbt-anymetrics report", *map(shlex.quote, remarks.same_ledger(options, folder))]),
+        steps=() if found.picture.tables or since else _STEPS,
         notes=[*lost(opened), *_notes(ledger, found, since)],
     )
 
 
 def _notes(ledger: Ledger, found: Pictured, since: datetime | None) -> Iterator[str]:
     if since:
-        yield f"Shown is what was done since {_minute(since.astimezone())}, and all that is pending."
+        here = since.astimezone()
+        yield f"Shown is what was done since {_minute(here)} {here.tzname()}, and all that is pending."
     if found.left_out:
         yield (
-            f"Of each table and date, at most the newest {MOST} attempts are shown: {found.left_out:,} older ones are "
-            "only counted."
+            f"Of each table and date, at most the newest {MOST} attempts are shown, and beyond 100,000 attempts the "
+            f"last one: {found.left_out:,} older ones are only counted."
         )
     for each in ledger.elsewhere():
         yield f"Pending for another AnyMetrics or tenant: {each}."
@@ -163,14 +200,15 @@ def _write(path: Path, text: str, *, is_default: bool) -> None:
         raise RecordError(f"cannot be written ({error.strerror or error})", where=str(path)) from None
 
 
-def _summary(picture: Picture) -> str:
+def _summary(picture: Picture, since: datetime | None) -> str:
     counts = picture.counts
     numbers = {
         "refreshed": counts[Status.REFRESHED] + counts[Status.AGAIN],
         "failed": counts[Status.FAILED] + counts[Status.REFUSED],
         **{status.value: counts[status] for status in (Status.PENDING, Status.WAITING, Status.SKIPPED)},
     }
-    return ", ".join(f"{number:,} {name}" for name, number in numbers.items() if number) or "nothing in it yet"
+    told = ", ".join(f"{number:,} {name}" for name, number in numbers.items() if number)
+    return told or ("nothing since then" if since else "nothing in it yet")
 
 
 def _open(path: Path) -> None:

@@ -44,7 +44,7 @@ def wait(options: Options, reporter: Reporter) -> int:
     if options.output == "json":
         show(msgspec.json.encode({"plans": waited.plans}).decode())
     if not waited.plans:
-        reporter.note("No plan is waited for: each was seen refreshed since its last trigger.")
+        reporter.note("No plan is waited for: since its last trigger each was seen refreshed, or dropped.")
     return INTERRUPTED if waited.interrupted else int(not waited.is_well)
 
 

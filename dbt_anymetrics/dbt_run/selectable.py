@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, read_as
+from dbt_anymetrics.errors import ArtifactError
 
 
 class Selectable(Struct, kw_only=True):
@@ -32,7 +33,10 @@ def read_selectable(path: Path) -> dict[str, Selectable]:
     """Every model, seed and snapshot of a manifest. Raises ArtifactError."""
     nodes = read_as(path, _Manifest).nodes
     wanted = {unique_id: node for unique_id, node in nodes.items() if unique_id.partition(".")[0] in REFRESHABLE}
-    return {unique_id: msgspec.json.decode(node, type=Selectable) for unique_id, node in wanted.items()}
+    try:
+        return {unique_id: msgspec.json.decode(node, type=Selectable) for unique_id, node in wanted.items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ArtifactError(f"a node cannot be read ({error})", where=str(path)) from None
 
 
 def by_name(manifest: Manifest) -> dict[str, Selectable]:

@@ -7,6 +7,7 @@ of outcomes. Attempts that would make the page too large are left out and counte
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, groupby, pairwise
@@ -21,6 +22,7 @@ ROOM = 850_000
 """Bytes that the data may take, so that the page of a thousand tables and ninety dates stays below a megabyte."""
 
 _LONGEST_TEXT = 20_000
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LETTERS = {
     Status.FAILED: "f",
     Status.REFUSED: "x",
@@ -39,7 +41,8 @@ def encode(picture: Picture, room: int = ROOM) -> str:
     text = json.dumps(_Document(picture, room).content(), ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    # A name that turns the direction of writing would turn what stands beside it.
+    return _TURNS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class _Document:

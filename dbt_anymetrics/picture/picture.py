@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from statistics import median
 
 from dbt_anymetrics.picture.causes import Cause, causes
 from dbt_anymetrics.picture.model import Attempt, Cell, Run, Status, Table
@@ -63,14 +64,15 @@ class Picture:
 
     @property
     def slowest(self) -> list[tuple[Table, float, float]]:
-        """The tables whose refreshes took longest, with the median and the longest of their seconds."""
+        """The tables whose accepted refreshes took longest, with the median and the longest of their seconds."""
         timed = ((table, _seconds(cells)) for table, cells in self.tables.items())
-        found = [(table, taken[len(taken) // 2], taken[-1]) for table, taken in timed if taken]
+        found = [(table, median(taken), max(taken)) for table, taken in timed if taken]
         return sorted(found, key=lambda each: -each[1])
 
 
 def _seconds(cells: Mapping[date, Cell]) -> list[float]:
-    return sorted(each.seconds for cell in cells.values() for each in cell.attempts if each.seconds is not None)
+    attempts = (each for cell in cells.values() for each in cell.attempts if not each.outcome.status.is_failure)
+    return [each.seconds for each in attempts if each.seconds is not None]
 
 
 def _placed(attempts: Iterable[Attempt]) -> tuple[Rows, list[Attempt]]:

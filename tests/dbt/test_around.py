@@ -68,7 +68,10 @@ def test_a_failure_names_the_report_of_the_same_ledger(shop: Shop) -> None:
         environment = {**refusing.environment, "ANYMETRICS_DBT": DBT}
         done = shop.program("dbt", *ONE, "--target-path", "elsewhere", **environment)
         elsewhere = shop.folder / "elsewhere"
-        assert f"AnyMetrics: Run 'dbt-anymetrics report --open --target-path {elsewhere}' to see" in done.stderr
+        assert (
+            f"AnyMetrics: To see what failed and why, run: dbt-anymetrics report --open --target-path {elsewhere}"
+            in done.stderr
+        )
         report = shop.cli("report", "--target-path", str(elsewhere), **refusing.environment)
     assert (report.returncode, "1 failed" in report.stdout) == (0, True)
 

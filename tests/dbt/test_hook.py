@@ -188,7 +188,7 @@ def test_a_message_that_the_terminal_cannot_show_stops_nothing(encoding: str, ho
     assert "model.shop.dim_customers: " in output
     assert "Logging error" not in output
     assert "AnyMetrics: Done. OK=0 ERROR=1" in output
-    assert "AnyMetrics: Run 'dbt-anymetrics report --open' to see what failed and why" in output
+    assert "AnyMetrics: To see what failed and why, run: dbt-anymetrics report --open" in output
 
 
 def test_a_failing_hook_of_others_does_not_stop_the_refresh(shop: Shop, sandbox: Sandbox) -> None:

@@ -114,5 +114,5 @@ function copyButton(text, what, label) {
 function everything() {
   const where = document.body.dataset.everything;
   if (!where) return "";
-  return where.startsWith("/") ? html`All are in <a href="${where}">${where}</a>.` : html`To see all: <code>${where}</code>`;
+  return where.startsWith("/") ? html`All are in <a href="${where}">${where}</a>.` : html`To see less of it: <code>${where} --since 7d</code>`;
 }

@@ -38,8 +38,11 @@ function read(content) {
 }
 
 function timed(table) {
-  const took = table.attempts.map((attempt) => attempt.took).filter((each) => each >= 0).sort((a, b) => a - b);
-  return took.length ? {table, median: took[took.length >> 1], longest: took.at(-1)} : [];
+  const accepted = table.attempts.filter((attempt) => !FAILURES.includes(attempt.outcome.status));
+  const took = accepted.map((attempt) => attempt.took).filter((each) => each >= 0).sort((a, b) => a - b);
+  const middle = took.length >> 1;
+  const median = took.length % 2 ? took[middle] : (took[middle - 1] + took[middle]) / 2;
+  return took.length ? {table, median, longest: took.at(-1)} : [];
 }
 
 function days(texts) {

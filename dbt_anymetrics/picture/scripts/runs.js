@@ -16,7 +16,7 @@ function runTable() {
 function slowestTable() {
   const slowest = picture.slowest.filter(({table}) => passing[table.index]).slice(0, 10);
   const rows = slowest.map(({table, median, longest}) => html`<tr>
-    <th scope="row"><button type="button" class="link" data-table="${table.key}"><bdi>${table.name}</bdi></button></th>
+    <th scope="row"><button type="button" class="link" data-table="${table.key}"><bdi>${cut(table.name)}</bdi></button></th>
     <td class="n">${duration(median)}</td><td class="n">${duration(longest)}</td></tr>`);
   return rows.length > 0 && card("slowest-title", "Slowest tables", ["Table"], ["Median", "Longest"], rows);
 }

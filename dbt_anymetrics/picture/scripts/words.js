@@ -6,6 +6,7 @@ const MONTHS = [
 ];
 const CLOCK = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23"});
 const unique = (values) => [...new Set(values)];
+const cut = (name, most = 120) => (name.length > most ? `${name.slice(0, most)}…` : name);
 const number = (count) => count.toLocaleString("en-US");
 const counted = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 

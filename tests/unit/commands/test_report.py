@@ -414,7 +414,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(bare: Shop
 def test_the_report_replaces_the_last_one_and_keeps_its_permissions(bare: Shop) -> None:
     bare.cli("refresh", "--run-date", DAY)
     path = bare.target / "anymetrics_report.html"
-    path.write_text("old")
+    page(bare)
     path.chmod(0o604)
     page(bare)
     assert path.stat().st_mode & 0o777 == 0o604
@@ -451,7 +451,7 @@ def test_open_starts_the_browser_or_says_where_the_page_is(bare: Shop) -> None:
 def test_a_failure_ends_with_the_command_that_shows_why(bare: Shop) -> None:
     with Sandbox(answers=lambda _number: Shape.NO_PERMISSION) as refusing:
         done = bare.cli("refresh", "--run-date", DAY, **refusing.environment)
-        said = "AnyMetrics: Run 'dbt-anymetrics report --open' to see what failed and why, or 'dbt-anymetrics status'"
+        said = "AnyMetrics: To see what failed and why, run: dbt-anymetrics report --open"
         assert done.stderr.splitlines()[-1].endswith(f"  {said}")
         assert bare.cli("retry", **refusing.environment).stderr.splitlines()[-1].endswith(said)
         assert "report" not in bare.cli("retry", "--quiet", **refusing.environment).stderr
@@ -468,13 +468,60 @@ def test_the_command_finds_the_same_ledger(bare: Shop, tmp_path: Path) -> None:
         given = ("--target-path", str(bare.target), "--state", "its ledger.db")
         done = here.cli("refresh", "--run-date", DAY, *given)
         line = done.stderr.splitlines()[-1]
-        assert line.endswith(" to see what failed and why, or 'dbt-anymetrics status' with the same options")
-        found = re.search(r"'dbt-anymetrics (report --open .*)' to see", line)
+        found = re.search(r"run: dbt-anymetrics (report --open .*)", line)
         assert found
         arguments = shlex.split(found[1])
         assert arguments == ["report", "--open", "--target-path", str(bare.target), "--state", "its ledger.db"]
         done = here.cli(*[each for each in arguments if each != "--open"])
         assert (done.returncode, "1 failed" in done.stdout) == (0, True)
+
+
+def test_no_file_of_the_user_is_written_over(bare: Shop, sandbox: Sandbox) -> None:
+    assert bare.cli("refresh", "--run-date", DAY).returncode == 0
+    (bare.folder / "notes.md").write_text("## My notes\n")
+    names = ("target/anymetrics.db", "target/manifest.json", "target/anymetrics_results.json", "notes.md")
+    before = [(bare.folder / name).read_bytes() for name in names]
+    for name in names:
+        for form in ("html", "markdown"):
+            done = bare.cli("report", "--format", form, "--file", name)
+            assert done.returncode == 2
+            assert "is a file that is no report, and is left as it is" in done.stderr
+    assert [(bare.folder / name).read_bytes() for name in names] == before
+    for form in ("html", "markdown", "html"):
+        assert bare.cli("report", "--format", form, "--file", "mine").returncode == 0
+
+
+def test_outside_a_project_no_folder_is_made_for_it(recorded: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
+    recorded.cli("refresh", "--run-date", DAY, "--state", str(tmp_path / "kept.db"))
+    (tmp_path / "nowhere").mkdir()
+    here = Shop(tmp_path / "nowhere", {"ANYMETRICS_STATE": str(tmp_path / "kept.db")})
+    assert here.cli("report").returncode == 0
+    assert [path.name for path in here.folder.iterdir()] == ["anymetrics_report.html"]
+
+
+@pytest.mark.parametrize("node", ["null", '{"tags": null}', '{"name": "a", "resource_type": "model", "tags": [5]}'])
+def test_a_manifest_of_another_form_is_no_filter_by_tag(node: str, recorded: Shop, sandbox: Sandbox) -> None:
+    recorded.cli("refresh", "--run-date", DAY)
+    (recorded.target / "manifest.json").write_text(f'{{"nodes": {{"model.shop.orders": {node}}}}}')
+    done = recorded.cli("report")
+    assert done.returncode == 0
+    assert "WARN there is no filter by tag" in done.stderr
+
+
+def test_nothing_since_then_is_not_nothing_at_all(recorded: Shop, sandbox: Sandbox) -> None:
+    recorded.cli("refresh", "--run-date", DAY)
+    done = recorded.cli("report", "--since", "2999-01-01")
+    assert "(nothing since then)" in done.stdout
+    assert "Nothing refreshed yet" not in (recorded.target / "anymetrics_report.html").read_text()
+
+
+def test_the_slowest_tables_are_those_that_were_accepted_late(tmp_path: Path) -> None:
+    with opened(tmp_path) as database:
+        recording = begun(database)
+        sent(recording, ended(refresh(), Ended.ERROR))
+        assert picture(database).slowest == []
+        sent(recording, ended(refresh(DAYS[1])))
+        assert [each[1:] for each in picture(database).slowest] == [(2.0, 2.0)]
 
 
 # --- large

@@ -80,6 +80,8 @@ def test_no_text_is_markup(text: str, place: str) -> None:
     table = Table(text, text, text, text or "t")
     attempts = [Attempt(Outcome(Status.FAILED, text, code=text), table, TODAY, NOON, text, 2.0)]
     page = Page(place, place, place, notes=[text])
+    attempts.append(Attempt(Outcome(Status.REFRESHED, text, code=text), table, TODAY, NOON, text, 2.0))
+    attempts.append(Attempt(Outcome(Status.FAILED, text, code=text), table, TODAY, NOON, text, 2.0))
     attempts.append(Attempt(Outcome(Status.PENDING, text), what=text))
     found = read(attempts, page, (Run(text, NOON, 1, 1, 1, 1, text),))
     assert found.tags <= {"h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "strong"}
