@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,9 @@ from dbt_anymetrics.dbt_run.artifacts import Args
 from dbt_anymetrics.defaults import KEEP_DAYS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.text import is_valid
+
+if TYPE_CHECKING:
+    from dbt_anymetrics.server.secret import Secret
 
 ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 
@@ -31,7 +34,9 @@ class Options(Struct, frozen=True, kw_only=True):
     """Every option of every command, with its default.
 
     `hook_run_date` and `hook_partition` are the arguments of the on-run-end hook. `seen_args` are dbt's own arguments,
-    which only `dbt-anymetrics dbt` sees.
+    which only `dbt-anymetrics dbt` sees. `auth_value` is the credential of a program that has one for itself, and that
+    other programs in its process must not see; else it is read from the environment. With `later`, nothing is sent:
+    what was built becomes pending.
     """
 
     project_dir: str | None = None
@@ -53,6 +58,7 @@ class Options(Struct, frozen=True, kw_only=True):
     vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
     models: Sequence[str] = ()
     force: bool = False
+    later: bool = False
     every: bool = False
     drop: bool = False
     yes: bool = False
@@ -68,6 +74,7 @@ class Options(Struct, frozen=True, kw_only=True):
     url: str | None = None
     tenant_id: str | None = None
     auth_type: str | None = None
+    auth_value: Secret | None = None
     timeout: float = TIMEOUT
     ca_bundle: str | None = None
     threads: int = THREADS

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+_FOR_LATER = "The ledger keeps what is pending by address and tenant. The credential is not needed to note it"
+
 
 class Ending(Struct, frozen=True):
     """How a command ended: the counts of its own refreshes, and its exit code."""
@@ -112,6 +114,8 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     if not (address and tenant_id):
         if plan.held or any(_is_asked_for(item) for item in plan.items):
             missing = " and ".join(name for name, value in identity if not value)
+            if options.later:
+                raise UsageError("is not set, so nothing can be noted for later", where=missing, hint=_FOR_LATER)
             reporter.warning(f"what is not refreshed now is not remembered without {missing}")
         return Outcomes(None, tell)
     outcomes = Outcomes(
@@ -135,7 +139,7 @@ def _identity(options: Options) -> tuple[tuple[str, str | None], tuple[str, str 
 
 
 def _is_asked_for(item: Item) -> bool:
-    return isinstance(item, Refresh) or item.status is Status.ERROR
+    return isinstance(item, Refresh) or item.postponed or item.status is Status.ERROR
 
 
 def _command(plan: Plan) -> Command:
@@ -148,6 +152,11 @@ def _command(plan: Plan) -> Command:
         hook_run_date=options.hook_run_date,
         hook_partition=options.hook_partition,
     )
+
+
+def _tells_of_pending_itself(options: Options) -> bool:
+    """Whether what is pending of earlier dbt runs needs no warning: it is sent now, or is meant to be."""
+    return options.command == "retry" or options.later
 
 
 def _tell(opened: Opened, reporter: Reporter, loss: RecordError) -> None:
@@ -183,7 +192,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     except RecordError as error:
         reporter.error(str(error))
         exit_code = exit_code or 1
-    if (pending := outcomes.pending_beside(plan.invocations)) and plan.options.command != "retry":
+    if not _tells_of_pending_itself(plan.options) and (pending := outcomes.pending_beside(plan.invocations)):
         reporter.warning(str(pending))
     reporter.end(counts)
     show(written)

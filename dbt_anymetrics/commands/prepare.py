@@ -40,7 +40,7 @@ from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.planning.dates import Orders
-from dbt_anymetrics.planning.holding import released, still_holding
+from dbt_anymetrics.planning.holding import caught, released, still_holding
 from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.run_date import RunDate, run_date
@@ -50,6 +50,8 @@ from dbt_anymetrics.text import plain
 
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
+
+_LATER = "noted for later; 'dbt-anymetrics retry' refreshes it"
 
 _IN_IT = "It holds what is pending, so that is not known now"
 
@@ -191,7 +193,7 @@ def tenant_of(options: Options) -> str | None:
 
 def connection_of(options: Options) -> Connection:
     """The connection, checked. Raises UsageError."""
-    from dbt_anymetrics.server.connection import connection  # lazy: not every command connects
+    from dbt_anymetrics.server.connection import SECRET_VARIABLES, connection  # lazy: not every command connects
 
     return connection(
         url=options.url,
@@ -199,11 +201,13 @@ def connection_of(options: Options) -> Connection:
         auth_type=options.auth_type,
         timeout=options.timeout,
         ca_bundle=options.ca_bundle,
+        environment={SECRET_VARIABLES[0]: options.auth_value.reveal()} if options.auth_value else os.environ,
     )
 
 
 def recorded(options: Options) -> dict[str, Any]:
     """The options as the artifact shows them; there is no secret among them. Raises UsageError."""
+    options = replace(options, auth_value=None)
     given: dict[str, Any] = {name: plain(value) for name, value in msgspec.structs.asdict(options).items()}
     given["url"] = address_of(options)
     given["state"] = plain(shown_state(options.state))
@@ -318,11 +322,13 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         items = ledger.without_recent(ledger.without_confirmed(items, invocations))
     held = ledger.held()
     freed = _freed(held, made.held, items, inputs, orders)
+    all_items = LazyCollection(lambda: chain(items, freed)) if freed else items
+    newly_held = _caught(ledger, inputs, orders) if options.later else []
     return Plan(
         options=options,
         ledger=ledger,
-        items=LazyCollection(lambda: chain(items, freed)) if freed else items,
-        held=made.held,
+        items=for_later(all_items) if options.later else all_items,
+        held=[*made.held, *newly_held],
         reheld=list(still_holding(held, inputs.manifest, inputs.runs)),
         invocations=invocations,
         warnings=[
@@ -332,7 +338,7 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
             *remarks.kept(inputs, orders, project_of(options).folder),
             *remarks.overwritten(inputs, options.command, ledger),
         ],
-        notes=[_no_longer_held(freed)] if freed else [],
+        notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 
@@ -361,7 +367,27 @@ def _freed(
     return [refresh for pair, refresh in newest.items() if pair not in pairs]
 
 
-def _no_longer_held(freed: Sequence[Refresh]) -> str:
+def _no_longer_held(freed: Sequence[Refresh], options: Options) -> str:
     nodes = list(dict.fromkeys(refresh.unique_id for refresh in freed))
     verb = "is" if len(nodes) == 1 else "are"
-    return f"{', '.join(nodes)} {verb} no longer held back by a failed test: refreshing what earlier dbt runs built"
+    then = "it is noted for later again" if options.later else "refreshing what earlier dbt runs built"
+    return f"{', '.join(nodes)} {verb} no longer held back by a failed test: {then}"
+
+
+def for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
+    """The same items, with what would be sent as postponed."""
+    return LazyCollection(
+        lambda: (
+            item.result(Status.SKIPPED, _LATER, postponed=True) if isinstance(item, Refresh) else item for item in items
+        )
+    )
+
+
+def _caught(ledger: Ledger, inputs: Inputs, orders: Orders) -> list[Held]:
+    """What earlier dbt runs noted for later, of nodes whose tests failed now."""
+    return list(caught(ledger.waiting, inputs.manifest, inputs.runs, orders))
+
+
+def _now_held(held: Held) -> str:
+    tests = ", ".join(held.tests)
+    return f"{held.refreshes.unique_id} is held back from now on, because of failed tests: {tests}"

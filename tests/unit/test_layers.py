@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "output": {"ledger"},
     "sending": {"server", "ledger", "planning", "output"},
     "commands": {"dbt_run", "planning", "server", "ledger", "sending", "output", "parameters", "sandbox"},
-    "integrations": {"commands", "dbt_run", "ledger", "output", "parameters", "planning"},
+    "integrations": {"commands", "dbt_run", "ledger", "output", "parameters", "planning", "server"},
     "picture": set(),
     "sandbox": {"picture", "output"},
     "parameters": {"dbt_run", "planning"},
