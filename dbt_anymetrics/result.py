@@ -42,6 +42,22 @@ class Timing(Struct, frozen=True, gc=False):
         return (self.completed_at - self.started_at).total_seconds()
 
 
+class External(Struct, frozen=True, gc=False):
+    """The external plan of AnyMetrics that dbt builds a table for. It is told which dates were built, and which failed.
+
+    `plan` is what the API names uuid, `granularity` the size of the plan's partitions, such as DAY.
+    """
+
+    plan: str
+    granularity: str = "DAY"
+    is_failed: bool = False
+
+    @property
+    def name(self) -> str:
+        """What stands in the place of a table name."""
+        return f"plan {self.plan}"
+
+
 Key = tuple[str | None, str, date]
 """dbt's invocation, a table name and a date: two refreshes with the same key are the same."""
 
@@ -49,7 +65,8 @@ Key = tuple[str | None, str, date]
 class Refresh(Struct, frozen=True, kw_only=True, gc=False):
     """One table and date to refresh: the dbt node that it belongs to, and dbt's id of the run that built it.
 
-    It is not sent when it was confirmed less than `min_interval` ago, whichever run asked for it.
+    It is not sent when it was confirmed less than `min_interval` ago, whichever run asked for it. With `external`, it
+    tells an external plan of the date, and `table_name` names the plan.
     """
 
     unique_id: str
@@ -57,6 +74,7 @@ class Refresh(Struct, frozen=True, kw_only=True, gc=False):
     partition: date
     invocation_id: str | None = None
     min_interval: timedelta | None = None
+    external: External | None = None
 
     @property
     def key(self) -> Key:
@@ -71,9 +89,12 @@ class Refresh(Struct, frozen=True, kw_only=True, gc=False):
             partition=self.partition,
             invocation_id=self.invocation_id,
             status=status,
-            message=message,
+            message=message or (_FAILED_DATE if self.external and self.external.is_failed else None),
             **facts,
         )
+
+
+_FAILED_DATE = "reported to the plan as failed, because dbt did not build it"
 
 
 class Result(Struct, frozen=True, kw_only=True, gc=False):

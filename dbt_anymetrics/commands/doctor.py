@@ -23,7 +23,7 @@ from dbt_anymetrics.dbt_run.inputs import MANIFEST
 from dbt_anymetrics.errors import AnyMetricsError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.terminal import show
-from dbt_anymetrics.planning.backfill import tables_of
+from dbt_anymetrics.planning.backfill import Owner, tables_of
 from dbt_anymetrics.planning.near import near_misses
 from dbt_anymetrics.planning.table_name import in_lineage
 from dbt_anymetrics.result import Status
@@ -93,7 +93,7 @@ _DBT: tuple[tuple[str, Look], ...] = (
 )
 
 
-def _names(options: Options) -> tuple[dict[str, str], list[str]]:
+def _names(options: Options) -> tuple[dict[str, Owner], list[str]]:
     """The table names of all configured nodes, and what is wrong with others. Raises ArtifactError."""
     path = options.manifest or project_of(options).target / MANIFEST
     manifest = read_manifest(path)
@@ -102,7 +102,7 @@ def _names(options: Options) -> tuple[dict[str, str], list[str]]:
     return tables, wrong
 
 
-def _tables(tables: dict[str, str], wrong: list[str]) -> str:
+def _tables(tables: dict[str, Owner], wrong: list[str]) -> str:
     """Whether the settings of the nodes give well-formed table names."""
     if wrong:
         raise AnyMetricsError(". ".join(wrong[:5]), hint=f"{len(wrong)} in all; {_LISTS} lists them")
@@ -115,9 +115,9 @@ _LISTS = "'dbt-anymetrics backfill -s \"*\" --partition run_date --dry-run'"
 """What needs no dbt run, as `plan` does."""
 
 
-def _known(options: Options, names: dict[str, str]) -> str:
+def _known(options: Options, names: dict[str, Owner]) -> str:
     """Whether AnyMetrics knows the tables by lineage, and what is nearly the same of those that it does not."""
-    tables = {in_lineage(name): unique_id for name, unique_id in names.items()}
+    tables = {in_lineage(name): owner.unique_id for name, owner in names.items() if not owner.external}
     unknown, known = _unknown(options, tables)
     if not unknown:
         return f"all {len(tables)} by lineage"

@@ -141,9 +141,10 @@ class Manifest(Struct, gc=False):
 
 
 class BatchResults(Struct, gc=False):
-    """Which batches of a microbatch model were built: [start, end) pairs, UTC."""
+    """Which batches of a microbatch model were built, and which were not: [start, end) pairs, UTC."""
 
     successful: list[tuple[datetime, datetime]] = []
+    failed: list[tuple[datetime, datetime]] = []
 
 
 class NodeResult(Struct, gc=False):

@@ -129,6 +129,13 @@ class Run:
         """
         return as_batches((as_utc(start).date() for start, _ in _built_batches(self.by_id[unique_id])), node)
 
+    def failed_batches(self, unique_id: str, node: Node) -> list[date]:
+        """The dates of the batches that dbt tried to build and could not, in the same form."""
+        result = self.by_id.get(unique_id)
+        if self.nothing_built or unique_id in self.contradicted or not result or not result.batch_results:
+            return []
+        return as_batches((as_utc(start).date() for start, _ in result.batch_results.failed), node)
+
     def full_refresh(self, node: Node) -> bool:
         """Whether the node was built from nothing: its own `full_refresh` config wins over the flag, as in dbt."""
         own = node.config.full_refresh if node.config else None

@@ -24,7 +24,7 @@ from dbt_anymetrics.ledger.entries import (
     refreshes,
 )
 from dbt_anymetrics.planning.plan import Held, Refreshes
-from dbt_anymetrics.result import Item, LazyCollection, Refresh, Result, Status, Timing
+from dbt_anymetrics.result import External, Item, LazyCollection, Refresh, Result, Status, Timing
 
 _WAYS = {
     "backfill": "dbt-anymetrics backfill",
@@ -195,17 +195,20 @@ class Ledger:
     def held(self) -> list[Held]:
         """The refreshes that failed tests hold back."""
         rows = self._rows(
-            "SELECT unique_id, table_name, invocation_id, held_by, partition FROM refresh "
+            "SELECT unique_id, table_name, invocation_id, held_by, external, partition FROM refresh "
             "WHERE service = ? AND held_by IS NOT NULL "
-            "ORDER BY unique_id, table_name, invocation_id, held_by, partition",
+            "ORDER BY unique_id, table_name, invocation_id, held_by, external, partition",
             self._service,
         )
         return [
             Held(
-                Refreshes(unique_id, table, [date.fromisoformat(row[4]) for row in group], invocation or None),
+                Refreshes(
+                    *(unique_id, table, [date.fromisoformat(row[5]) for row in group], invocation or None),
+                    external=_external(external),
+                ),
                 msgspec.json.decode(tests),
             )
-            for (unique_id, table, invocation, tests), group in groupby(rows, lambda row: tuple(row[:4]))
+            for (unique_id, table, invocation, tests, external), group in groupby(rows, lambda row: tuple(row[:5]))
         ]
 
     def pending(self) -> LazyCollection[Refresh]:
@@ -216,12 +219,13 @@ class Ledger:
         last: tuple[str, str] = ("", "")
         while rows := self._pending_after(*last):
             for pair, group in groupby(rows, lambda row: (row[1], row[2])):
-                yield as_refresh(next(group))
+                row = next(group)
+                yield msgspec.structs.replace(as_refresh(row), external=_external(row[4]))
                 last = pair
 
     def _pending_after(self, table_name: str, partition: str) -> list[Row]:
         return self._rows(
-            "SELECT unique_id, table_name, partition, invocation_id FROM refresh "
+            "SELECT unique_id, table_name, partition, invocation_id, external FROM refresh "
             "WHERE service = ? AND status = 'pending' AND held_by IS NULL "
             "AND (table_name > ? OR (table_name = ? AND partition > ?)) "
             f"ORDER BY table_name, partition, id DESC LIMIT {PAGE}",
@@ -315,6 +319,10 @@ def as_refresh(row: Row) -> Refresh:
     return Refresh(
         unique_id=row[0], table_name=row[1], partition=date.fromisoformat(row[2]), invocation_id=row[3] or None
     )
+
+
+def _external(text: str | None) -> External | None:
+    return msgspec.json.decode(text, type=External) if text else None
 
 
 def as_result(row: Row) -> Result:

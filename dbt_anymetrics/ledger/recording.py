@@ -72,16 +72,16 @@ class Recording:
         for item in items:
             if isinstance(item, Refresh):
                 right.add(item.unique_id)
-                yield *self._key(item), item.unique_id, None, None, now
+                yield *self._key(item), item.unique_id, None, None, now, _external(item)
             elif item.postponed:
                 right.add(item.unique_id)
-                yield *self._key_of(item), item.unique_id, item.message, None, now
+                yield *self._key_of(item), item.unique_id, item.message, None, now, None
             elif item.status is Status.ERROR:
                 wrong.append(item)
         for each in held:
             tests = msgspec.json.encode(each.tests).decode()
             for refresh in each.refreshes:
-                yield *self._key(refresh), refresh.unique_id, None, tests, now
+                yield *self._key(refresh), refresh.unique_id, None, tests, now, _external(refresh)
 
     def hold(self, reheld: Iterable[tuple[Held, Sequence[str]]]) -> None:
         """Note which tests hold what was held back before from now on."""
@@ -224,6 +224,10 @@ def _prune(statements: Statements, before: str) -> None:
         statements.run("DELETE FROM command WHERE ended_at < ?", before)
 
 
+def _external(refresh: Refresh) -> str | None:
+    return msgspec.json.encode(refresh.external).decode() if refresh.external else None
+
+
 def _columns(result: Result) -> Row:
     timing = result.timing
     return (
@@ -242,10 +246,11 @@ def _age(moment: str) -> timedelta:
 
 _ASK = """
 INSERT INTO refresh
-    (service, invocation_id, table_name, partition, unique_id, message, held_by, asked_at, status)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')
+    (service, invocation_id, table_name, partition, unique_id, message, held_by, asked_at, external, status)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')
 ON CONFLICT (service, invocation_id, table_name, partition) DO UPDATE
-SET unique_id = excluded.unique_id, message = excluded.message, held_by = excluded.held_by, status = 'pending'
+SET unique_id = excluded.unique_id, message = excluded.message, held_by = excluded.held_by,
+    external = excluded.external, status = 'pending'
 WHERE refresh.status <> 'success'
 """
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 APPLICATION_ID = 0x414D4C31
 """The mark in the header of our SQLite files: `AML1`."""
+
+# Each plan that a command's triggers should refresh: how far it was before them (or why that is not known), the dates
+# that were triggered, which are null until the command has sent everything, and what was seen of it since.
+_AWAITED = """CREATE TABLE awaited (
+    id {id},
+    service {reference} NOT NULL,
+    command {reference} NOT NULL,
+    plan TEXT NOT NULL,
+    nodes TEXT NOT NULL,
+    baseline TEXT,
+    unknown TEXT,
+    days TEXT,
+    status TEXT NOT NULL,
+    message TEXT,
+    asked_at TEXT NOT NULL
+)"""
 
 TABLES = (
     """CREATE TABLE service (
@@ -39,7 +55,7 @@ TABLES = (
     "CREATE INDEX command_invocation ON command (invocation_id)",
     "CREATE INDEX command_running ON command (id) WHERE ended_at IS NULL",
     # Each refresh asked for, and its status: `pending`, `success` or `dropped`.
-    # `held_by` are the failed tests that hold it.
+    # `held_by` are the failed tests that hold it, `external` is the external plan that is told of it.
     """CREATE TABLE refresh (
         id {id},
         service {reference} NOT NULL,
@@ -53,6 +69,7 @@ TABLES = (
         perhaps_sent INTEGER NOT NULL DEFAULT 0,
         asked_at TEXT NOT NULL,
         outcome {reference},
+        external TEXT,
         UNIQUE (service, invocation_id, table_name, partition)
     )""",
     "CREATE INDEX refresh_pending ON refresh (service, table_name, partition) WHERE status = 'pending'",
@@ -79,6 +96,7 @@ TABLES = (
         command {reference} NOT NULL,
         PRIMARY KEY (service, table_name, partition)
     )""",
+    _AWAITED,
     # Nodes that were built and cannot be refreshed until their settings are corrected.
     """CREATE TABLE mistake (
         service {reference} NOT NULL,
@@ -90,5 +108,5 @@ TABLES = (
     )""",
 )
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+MIGRATIONS: dict[int, tuple[str, ...]] = {1: ("ALTER TABLE refresh ADD COLUMN external TEXT", _AWAITED)}
 """For each version, the statements that bring its tables to the next version."""

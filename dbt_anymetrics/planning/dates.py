@@ -62,6 +62,10 @@ class Dates:
             return [self._run_date]
         return _naming("anymetrics.partition", lambda: self._resolve(settings.partition, node.package_name))
 
+    def failed(self, unique_id: str, node: Node) -> Sequence[date]:
+        """The dates that the run tried to build and could not, as far as dbt says; none when the dates are ordered."""
+        return [] if self._ordered else self._run.failed_batches(unique_id, node)
+
     def _event_times(self, node: Node) -> Sequence[date]:
         """The batches of the range that dbt was given on its command line: dbt 2.0 records no batches."""
         return as_batches(event_times(self._run.results.args), node) if node.is_microbatch else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -15,6 +15,9 @@ from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.text import shown
 
 PREFIX = "anymetrics"
+
+GRANULARITIES = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+"""Sizes of a plan's partitions that dates can name."""
 
 OnTestFailure = Literal["skip", "refresh"]
 
@@ -31,6 +34,14 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool | None = None
     on_test_failure: OnTestFailure = "skip"
     min_interval: str | None = None
+    plans: str | list[str] | None = None
+    external_plan: str | None = None
+    granularity: str | None = None
+
+    @property
+    def plan_names(self) -> Sequence[str]:
+        """The acceleration plans that depend on the node."""
+        return [self.plans] if isinstance(self.plans, str) else self.plans or []
 
 
 KEYS = NodeSettings.__struct_fields__
@@ -153,10 +164,35 @@ def _check_single_date(value: object) -> None:
 # Only the form is checked before the run's date is known; this date stands in for it.
 _SOME_DATE = date(2024, 7, 17)
 
+
+def _check_plans(value: object) -> None:
+    for name in value if isinstance(value, list) else [value]:
+        _check_text(name)
+
+
+def _check_uuid(value: object) -> None:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise UsageError(
+            f"needs the uuid of a plan, not {shown(value)}",
+            hint="AnyMetrics lists it as the id of the plan, for example 31f0ad8bc8e94a0f9a31e7c9b2b1a6d4",
+        )
+
+
+def _check_granularity(value: object) -> None:
+    if value not in GRANULARITIES:
+        raise UsageError(f"needs one of {', '.join(GRANULARITIES)}, not {shown(value)}")
+
+
+_UUID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+"""What AnyMetrics names uuid; no page prints its form, so it is not held to that of a UUID."""
+
 _CHECKS: dict[str, Callable[[object], None]] = {
     "partition": _check_partition,
     "full_refresh_from": _check_single_date,
     "enabled": _check_switch,
     "on_test_failure": _check_on_test_failure,
     "min_interval": _check_interval,
+    "plans": _check_plans,
+    "external_plan": _check_uuid,
+    "granularity": _check_granularity,
 }

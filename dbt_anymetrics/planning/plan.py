@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
 from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests, is_refreshable
@@ -19,8 +20,8 @@ from dbt_anymetrics.planning.dates import Dates, Orders
 from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.meta import NodeSettings
 from dbt_anymetrics.planning.settings import settings_of
-from dbt_anymetrics.planning.table_name import node_table_name
-from dbt_anymetrics.result import WRONG_SETTINGS, Item, LazyCollection, Refresh, Result, Status
+from dbt_anymetrics.planning.table_name import external_of, node_table_name
+from dbt_anymetrics.result import WRONG_SETTINGS, External, Item, LazyCollection, Refresh, Result, Status
 
 NOT_SELECTED = "not selected by --select"
 
@@ -33,6 +34,7 @@ class Refreshes(Struct, frozen=True):
     days: Sequence[date]
     invocation_id: str | None
     min_interval: timedelta | None = None
+    external: External | None = None
 
     def __iter__(self) -> Iterator[Refresh]:
         for day in self.days:
@@ -42,6 +44,7 @@ class Refreshes(Struct, frozen=True):
                 partition=day,
                 invocation_id=self.invocation_id,
                 min_interval=self.min_interval,
+                external=self.external,
             )
 
 
@@ -113,9 +116,10 @@ class _Planner:
             return self._wrong(unique_id, untouched, str(error))
 
     def _configured(self, unique_id: str, node: Node, settings: NodeSettings) -> Sequence[Group]:
+        refreshes = self._told_as_failed(unique_id, node, settings)
         if reason := self._skip_reason(unique_id, node, settings):
-            return self._one(unique_id, Status.SKIPPED, reason)
-        refreshes = self._refreshes(unique_id, node, settings)
+            return refreshes or self._one(unique_id, Status.SKIPPED, reason)
+        refreshes = [*refreshes, *self._refreshes(unique_id, node, settings)]
         tests = self._failed_tests.get(unique_id) if settings.on_test_failure == "skip" else None
         if not tests:
             return refreshes
@@ -137,10 +141,24 @@ class _Planner:
         adapter = self._manifest.metadata.adapter_type
         name = node_table_name(node, settings, self._orders.datasource, adapter)
         interval = parse_interval(settings.min_interval) if settings.min_interval else self._orders.min_interval
+        external = external_of(settings)
         return [
-            Refreshes(unique_id, name, dates.of(unique_id, node, settings), run.invocation_id, interval)
+            Refreshes(unique_id, name, days, run.invocation_id, None if external else interval, external)
             for run, dates in self._runs
             if not run.not_built(unique_id)
+            if (days := _days(dates, unique_id, node, settings))
+        ]
+
+    def _told_as_failed(self, unique_id: str, node: Node, settings: NodeSettings) -> list[Refreshes]:
+        """The batches that failed, of which an external plan is told too."""
+        external = external_of(settings)
+        if not external or settings.enabled is False:
+            return []
+        as_failed = replace(external, is_failed=True)
+        return [
+            Refreshes(unique_id, external.name, days, run.invocation_id, external=as_failed)
+            for run, dates in self._runs
+            if (days := dates.failed(unique_id, node))
         ]
 
     def _untouched(self, unique_id: str, node: Node) -> str | None:
@@ -166,6 +184,13 @@ class _Planner:
 
     def _one(self, unique_id: str, status: Status, message: str) -> Sequence[Group]:
         return [[Result(unique_id=unique_id, status=status, message=message, invocation_id=self._newest)]]
+
+
+def _days(dates: Dates, unique_id: str, node: Node, settings: NodeSettings) -> Sequence[date]:
+    """The dates that a run built. One of which an hour failed is not built, as an external plan sees it."""
+    days = dates.of(unique_id, node, settings)
+    failed = dates.failed(unique_id, node) if settings.external_plan else []
+    return [day for day in days if day not in failed] if failed else days
 
 
 def is_selected(orders: Orders, unique_id: str) -> bool:

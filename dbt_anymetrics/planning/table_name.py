@@ -5,6 +5,7 @@ from __future__ import annotations
 from dbt_anymetrics.dbt_run.artifacts import Config, Node
 from dbt_anymetrics.errors import NodeError
 from dbt_anymetrics.planning.meta import NodeSettings
+from dbt_anymetrics.result import External
 from dbt_anymetrics.text import shown
 
 MAX_LENGTH = 128
@@ -24,11 +25,13 @@ WITHOUT_SCHEMA = frozenset({"salesforce"})
 
 
 def node_table_name(node: Node, settings: NodeSettings, datasource: str | None, adapter: str | None) -> str:
-    """The name of a node's table, from its settings and else from dbt's schema and alias.
+    """The name of a node's table, from its settings and else from dbt's schema and alias; or of its external plan.
 
     `datasource` is the one for nodes that name none. dbt's relation_name is never used: it cannot be taken apart.
     Raises NodeError, which names the key to set.
     """
+    if external := external_of(settings):
+        return external.name
     datasource = settings.datasource or datasource
     if not datasource:
         raise NodeError(
@@ -37,8 +40,8 @@ def node_table_name(node: Node, settings: NodeSettings, datasource: str | None, 
             hint="Set it in meta, for example anymetrics.datasource: starrocks, "
             "or for every node with --datasource / ANYMETRICS_DATASOURCE",
         )
-    external = _external(node, adapter)
-    schema = settings.schema or _schema(node, external, adapter)
+    catalog_config = _external_catalog(node, adapter)
+    schema = settings.schema or _schema(node, catalog_config, adapter)
     # dbt-starrocks writes an external catalog into the schema, with a dot.
     catalog, dot, name = schema.partition(".")
     if "." in name:
@@ -48,8 +51,27 @@ def node_table_name(node: Node, settings: NodeSettings, datasource: str | None, 
             hint=f"Set it to schema or to catalog.schema. It is now: {shown(schema)}",
         )
     if not dot:
-        catalog, name = _catalog(node, settings, external, adapter), schema
+        catalog, name = _catalog(node, settings, catalog_config, adapter), schema
     return table_name(datasource, catalog, name, settings.table or node.alias or node.name)
+
+
+def external_of(settings: NodeSettings) -> External | None:
+    """The external plan that a node is built for, if it is. Raises NodeError for settings that do not go together."""
+    if settings.external_plan:
+        if settings.min_interval:
+            raise NodeError(
+                "does not apply to an external plan, whose dates are recorded and not computed",
+                where="anymetrics.min_interval",
+                hint="Remove one of the two settings",
+            )
+        return External(settings.external_plan, settings.granularity or "DAY")
+    if settings.granularity:
+        raise NodeError(
+            "is for an external plan, and none is set",
+            where="anymetrics.granularity",
+            hint="Set anymetrics.external_plan too, or remove it",
+        )
+    return None
 
 
 def table_name(datasource: str, catalog: str, schema: str, table: str) -> str:
@@ -82,7 +104,7 @@ def _fault(part: str) -> str | None:
     return None if part.isprintable() else "contains a character that cannot be printed"
 
 
-def _external(node: Node, adapter: str | None) -> Config | None:
+def _external_catalog(node: Node, adapter: str | None) -> Config | None:
     """The config of a model that dbt-starrocks builds in an external catalog.
 
     Only these two materializations follow the `catalog` config.

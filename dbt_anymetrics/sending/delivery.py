@@ -19,6 +19,8 @@ from dbt_anymetrics.sending.pace import Pace
 from dbt_anymetrics.sending.queue import Queue, Taken
 from dbt_anymetrics.sending.retrying import Backoff, Circuit, RetryBudget
 from dbt_anymetrics.server.answer import Answer
+from dbt_anymetrics.server.call import Call
+from dbt_anymetrics.server.partitions import update_partition
 
 
 class Caller(Protocol):
@@ -26,6 +28,9 @@ class Caller(Protocol):
 
     def trigger(self, table_name: str, partition: date) -> Answer:
         """Send one refresh."""
+
+    def ask(self, call: Call) -> Answer:
+        """Make any other call."""
 
     @property
     def call_limit(self) -> float:
@@ -275,7 +280,7 @@ class Delivery:
     def _call(self, work: _UnderWay) -> Answer:
         work.calls_since = time.monotonic()
         try:
-            return self._caller.trigger(work.refresh.table_name, work.refresh.partition)
+            return _sent(self._caller, work.refresh)
         except Exception as error:  # noqa: BLE001 (an unexpected error must not stop the other refreshes)
             return Answer(message=f"unexpected {type(error).__name__}; please report it")
         finally:
@@ -295,6 +300,14 @@ class Delivery:
             return None
         wait = self._delivering.backoff.wait(attempts, answer.retry_after)
         return wait if wait is not None and self._budget.spend() else None
+
+
+def _sent(caller: Caller, refresh: Refresh) -> Answer:
+    external, days = refresh.external, [refresh.partition]
+    if not external:
+        return caller.trigger(refresh.table_name, refresh.partition)
+    built, failed = ([], days) if external.is_failed else (days, [])
+    return update_partition(caller, external.plan, external.granularity, built, failed)
 
 
 def _is_late(work: _UnderWay, before: float) -> bool:

@@ -35,6 +35,7 @@ from dbt_anymetrics.sending.queue import Queue
 from dbt_anymetrics.sending.retrying import Backoff
 from dbt_anymetrics.sending.send import send
 from dbt_anymetrics.server.answer import Answer
+from dbt_anymetrics.server.call import Call
 from dbt_anymetrics.server.client import Client
 from dbt_anymetrics.server.connection import connection
 from tests.artifacts import scenario
@@ -360,6 +361,9 @@ def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
             nonlocal latest
             latest = next(sent)
             return Answer(http_status=200, from_anymetrics=True)
+
+        def ask(self, _call: Call) -> Answer:
+            raise AssertionError
 
         def overdue(self) -> Answer:
             raise AssertionError
