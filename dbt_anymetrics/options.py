@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -14,9 +14,6 @@ from dbt_anymetrics.dbt_run.artifacts import Args
 from dbt_anymetrics.defaults import KEEP_DAYS, THREADS, TIMEOUT
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.text import is_valid
-
-if TYPE_CHECKING:
-    from dbt_anymetrics.server.secret import Secret
 
 ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 
@@ -28,6 +25,13 @@ _TEXTS = ("datasource", "run_date", "partition", "timezone", "models", "url", "t
 
 _NAMES = {"models": "select"}
 """The options that have another name than their field."""
+
+
+class Sealed(Protocol):
+    """A text that shows itself only when asked to."""
+
+    def reveal(self) -> str:
+        """The text itself."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -74,7 +78,7 @@ class Options(Struct, frozen=True, kw_only=True):
     url: str | None = None
     tenant_id: str | None = None
     auth_type: str | None = None
-    auth_value: Secret | None = None
+    auth_value: Sealed | None = None
     timeout: float = TIMEOUT
     ca_bundle: str | None = None
     threads: int = THREADS

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
 from dbt_anymetrics.errors import RecordError, UsageError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
 
 INTERRUPTED = 130
+
+NOTED_FOR_LATER = "noted for later; 'dbt-anymetrics retry' refreshes it"
+"""Why a refresh is pending that nobody was to send yet."""
 
 _FOR_LATER = "The ledger keeps what is pending by address and tenant. The credential is not needed to note it"
 
@@ -79,10 +83,22 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
     outcomes = _outcomes(plan, opened, reporter)
     artifact = Artifact(folder)
     outcomes.ask(plan.items, plan.held, plan.reheld)
+    if plan.options.later:
+        plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection else None)
     interrupted = connection is not None and send(plan.planned, _delivering(plan.options), outcomes, reporter)
     return _end(plan, outcomes, artifact, reporter, show, INTERRUPTED if interrupted else 0)
+
+
+def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
+    """The same items, with what would be sent as postponed."""
+    return LazyCollection(
+        lambda: (
+            item.result(Status.SKIPPED, NOTED_FOR_LATER, postponed=True) if isinstance(item, Refresh) else item
+            for item in items
+        )
+    )
 
 
 def _connection(plan: Plan, outcomes: Outcomes, reporter: Reporter) -> Connection | None:
@@ -118,8 +134,11 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
                 raise UsageError("is not set, so nothing can be noted for later", where=missing, hint=_FOR_LATER)
             reporter.warning(f"what is not refreshed now is not remembered without {missing}")
         return Outcomes(None, tell)
+    note = NOTED_FOR_LATER if options.later else None
     outcomes = Outcomes(
-        partial(Recording, opened.database, address, tenant_id, _command(plan)), tell, force=options.force
+        partial(Recording, opened.database, address, tenant_id, _command(plan), note),
+        tell,
+        force=options.force,
     )
     if opened.loss:
         outcomes.lose(opened.loss)
@@ -139,7 +158,7 @@ def _identity(options: Options) -> tuple[tuple[str, str | None], tuple[str, str 
 
 
 def _is_asked_for(item: Item) -> bool:
-    return isinstance(item, Refresh) or item.postponed or item.status is Status.ERROR
+    return isinstance(item, Refresh) or item.status is Status.ERROR
 
 
 def _command(plan: Plan) -> Command:

@@ -51,8 +51,6 @@ from dbt_anymetrics.text import plain
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
 
-_LATER = "noted for later; 'dbt-anymetrics retry' refreshes it"
-
 _IN_IT = "It holds what is pending, so that is not known now"
 
 
@@ -322,12 +320,11 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         items = ledger.without_recent(ledger.without_confirmed(items, invocations))
     held = ledger.held()
     freed = _freed(held, made.held, items, inputs, orders)
-    all_items = LazyCollection(lambda: chain(items, freed)) if freed else items
     newly_held = _caught(ledger, inputs, orders) if options.later else []
     return Plan(
         options=options,
         ledger=ledger,
-        items=for_later(all_items) if options.later else all_items,
+        items=LazyCollection(lambda: chain(items, freed)) if freed else items,
         held=[*made.held, *newly_held],
         reheld=list(still_holding(held, inputs.manifest, inputs.runs)),
         invocations=invocations,
@@ -372,15 +369,6 @@ def _no_longer_held(freed: Sequence[Refresh], options: Options) -> str:
     verb = "is" if len(nodes) == 1 else "are"
     then = "it is noted for later again" if options.later else "refreshing what earlier dbt runs built"
     return f"{', '.join(nodes)} {verb} no longer held back by a failed test: {then}"
-
-
-def for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
-    """The same items, with what would be sent as postponed."""
-    return LazyCollection(
-        lambda: (
-            item.result(Status.SKIPPED, _LATER, postponed=True) if isinstance(item, Refresh) else item for item in items
-        )
-    )
 
 
 def _caught(ledger: Ledger, inputs: Inputs, orders: Orders) -> list[Held]:

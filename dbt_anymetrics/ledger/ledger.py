@@ -235,12 +235,13 @@ class Ledger:
     def waiting(self, unique_id: str) -> Iterator[Refreshes]:
         """What is pending of a node and held back by nothing, of every dbt run."""
         rows = self._rows(
-            "SELECT table_name, invocation_id, partition FROM refresh "
-            "WHERE service = ? AND status = 'pending' AND held_by IS NULL AND unique_id = ? ORDER BY 1, 2, 3",
+            "SELECT table_name, invocation_id, external, partition FROM refresh "
+            "WHERE service = ? AND status = 'pending' AND held_by IS NULL AND unique_id = ? ORDER BY 1, 2, 3, 4",
             *(self._service, unique_id),
         )
-        for (table, invocation), group in groupby(rows, lambda row: (row[0], row[1])):
-            yield Refreshes(unique_id, table, [date.fromisoformat(row[2]) for row in group], invocation or None)
+        for (table, invocation, external), group in groupby(rows, lambda row: tuple(row[:3])):
+            days = [date.fromisoformat(row[3]) for row in group]
+            yield Refreshes(unique_id, table, days, invocation or None, external=_external(external))
 
     def backlog(self, beside: Sequence[str | None] = ()) -> Backlog:
         """How much is pending, `beside` what these dbt runs asked for."""

@@ -24,6 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sending": {"server", "ledger", "planning", "output"},
     "commands": {"dbt_run", "planning", "server", "ledger", "sending", "output", "parameters", "sandbox"},
     "integrations": {"commands", "dbt_run", "ledger", "output", "parameters", "planning", "server"},
+    "airflow": {"integrations"},
+    "dagster": {"integrations"},
     "picture": set(),
     "sandbox": {"picture", "output"},
     "parameters": {"dbt_run", "planning"},

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 import dbt_anymetrics
-from dbt_anymetrics import ArtifactError, RefreshError, UsageError, refresh, refresh_after
+from dbt_anymetrics import Access, ArtifactError, RefreshError, UsageError, refresh, refresh_after, retry
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
@@ -76,6 +76,40 @@ def test_a_variable_that_cannot_be_read_is_an_error_of_ours(project: Path, monke
 def test_an_argument_that_does_not_exist_is_refused(project: Path) -> None:
     with pytest.raises(TypeError, match="partitoin"):
         refresh(project, partitoin=DAY)  # type: ignore[call-arg]
+
+
+def test_a_credential_of_ones_own_is_used_in_the_place_of_the_environments(
+    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = dict(sandbox.environment)
+    for name in own:
+        monkeypatch.setenv(name, "of-another-task")
+    access = Access(**{name.removeprefix("ANYMETRICS_").lower(): value for name, value in own.items()})
+    outcome = refresh(project, run_date=DAY, models=["dim_customers"], access=access)
+    assert (outcome.failure, len(sandbox.received)) == (None, 1)
+    secret = own["ANYMETRICS_AUTH_VALUE"]
+    assert secret not in (project / "target" / "anymetrics_results.json").read_text()
+    assert secret not in repr(access) + repr(outcome) + str(outcome.document.args)
+    assert own["ANYMETRICS_TENANT_ID"] in repr(access)
+
+
+def test_access_without_one_of_its_values_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^tenant_id: is not set"):
+        Access(url="http://localhost", tenant_id=" ", auth_type="UID", auth_value="x")
+
+
+def test_what_is_noted_for_later_is_sent_by_retry(
+    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANYMETRICS_AUTH_VALUE")
+    noted = refresh(project, run_date=DAY, when="later")
+    assert (noted.failure, noted.counts.skip, sandbox.received) == (None, REFRESHES + 1, [])
+    monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", sandbox.environment["ANYMETRICS_AUTH_VALUE"])
+    assert retry(project, models=["dim_customers"]).counts.ok == 1
+    assert retry(project).counts.ok == REFRESHES - 1
+    assert len(sandbox.received) == REFRESHES
+    with pytest.raises(UsageError, match="neither now nor later"):
+        refresh(project, when="never")  # type: ignore[arg-type]
 
 
 def test_the_plain_script_runs(project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
