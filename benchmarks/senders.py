@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def dbt_anymetrics(url: str, refreshes: int, threads: int) -> object:
         command = Command(kind="refresh", process=os.getpid())
         outcomes = Outcomes(lambda: Recording(opened.database, to.url, to.tenant_id, command), _fail)
         outcomes.ask(planned, ())
-        send(planned, Delivering(connect=lambda: Client(to, {}), threads=threads), outcomes, reporter)
+        with closing(Client(to, {})) as client:
+            send(planned, client, Delivering(threads=threads), outcomes, reporter)
         outcomes.end(outcomes.counts, 0, 90)
         Artifact(Path(folder)).write(Document.of({}, LazyCollection(lambda: iter(outcomes)), None))
         opened.database.close()

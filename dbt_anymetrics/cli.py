@@ -34,6 +34,8 @@ from dbt_anymetrics.parameters import (
     STATE,
     STRICT,
     VARS,
+    WAIT,
+    WAITING,
     options,
 )
 from dbt_anymetrics.text import one_line
@@ -90,7 +92,7 @@ def main() -> None:
 
 
 @main.command()
-@options(*ARTIFACT, *PLAN, *SENDING, *STATE, *KEEP, *OUTPUT)
+@options(*ARTIFACT, *PLAN, *SENDING, *WAIT, *STATE, *KEEP, *OUTPUT)
 def refresh(**given: Any) -> None:
     """Refresh the tables and dates that the last dbt run rebuilt.
 
@@ -148,7 +150,7 @@ def doctor(**given: Any) -> None:
 @main.command()
 @options(
     *(*PROJECT, *MANIFEST, *DATASOURCE, *DATES, *FORCE, *VARS, *SELECT, *BACKFILL),
-    *(*SENDING, *STATE, *KEEP, *OUTPUT),
+    *(*SENDING, *WAIT, *STATE, *KEEP, *OUTPUT),
 )
 def backfill(**given: Any) -> None:
     """Refresh tables for dates that no dbt run rebuilt.
@@ -162,7 +164,7 @@ def backfill(**given: Any) -> None:
 
 
 @main.command()
-@options(*PROJECT, *VARS, *SELECT, *SENDING, *STATE, *KEEP, *DROP, *OUTPUT)
+@options(*PROJECT, *VARS, *SELECT, *SENDING, *WAIT, *STATE, *KEEP, *DROP, *OUTPUT)
 def retry(**given: Any) -> None:
     """Send again what failed or was not sent, of every dbt run."""
     if given["drop"]:
@@ -174,6 +176,22 @@ def retry(**given: Any) -> None:
     from dbt_anymetrics.commands.retry import retry as run
 
     _run(run, {**given, "command": "retry"})
+
+
+@main.command()
+@options(*PROJECT, *VARS, *CONNECTION, *WAITING, *STATE, *KEEP, *OUTPUT)
+def wait(**given: Any) -> None:
+    """Wait until the plans that depend on what was refreshed are refreshed.
+
+    These are the plans that anymetrics.plans names, after any command but one with --wait, which has waited for them
+    itself. Exit codes: 0 when each was refreshed since the trigger, 1 when one was not seen refreshed or that cannot
+    be told, 2 when there is nothing to wait for at all.
+    """
+    from dbt_anymetrics.commands.prepare import reporter_for
+    from dbt_anymetrics.commands.wait import wait as run
+
+    asked = _options(given)
+    _exit(run(asked, reporter_for(asked)))
 
 
 @main.command()

@@ -10,6 +10,9 @@ TIMEOUT = 30.0
 
 THREADS = 8
 
+WAIT_TIMEOUT = 1800.0
+"""Seconds to wait for all acceleration plans together."""
+
 MAX_THREADS = 64
 
 MOST_DAYS = 36_500

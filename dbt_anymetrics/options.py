@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.dbt_run.artifacts import Args
-from dbt_anymetrics.defaults import KEEP_DAYS, THREADS, TIMEOUT
+from dbt_anymetrics.defaults import KEEP_DAYS, THREADS, TIMEOUT, WAIT_TIMEOUT
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.text import is_valid
 
@@ -82,6 +82,9 @@ class Options(Struct, frozen=True, kw_only=True):
     timeout: float = TIMEOUT
     ca_bundle: str | None = None
     threads: int = THREADS
+
+    wait: bool = False
+    wait_timeout: float = WAIT_TIMEOUT
 
     fail_fast: bool = False
     quiet: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from dbt_anymetrics.defaults import AUTH_TYPES, KEEP_DAYS, MAX_THREADS, MOST_DAYS, THREADS, TIMEOUT
+from dbt_anymetrics.defaults import AUTH_TYPES, KEEP_DAYS, MAX_THREADS, MOST_DAYS, THREADS, TIMEOUT, WAIT_TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +54,21 @@ class _Days(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if not 0 <= days <= MOST_DAYS:
             self.fail(f"{value!r} is not a number of days from 0 to {MOST_DAYS:,}", param, ctx)
         return days
+
+
+class _Seconds(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A length of time that is more than none and has an end."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < threading.TIMEOUT_MAX:
+            self.fail(f"{value!r} is not a number of seconds greater than 0", param, ctx)
+        return seconds
 
 
 class _Selection(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -273,9 +289,33 @@ CONNECTION = _SENDING
 
 SENDING = (*_SENDING, *_DBTS_SENDING)
 
-AROUND = (*_PLAN, *_SENDING, *KEEP)
-"""Those that dbt has no option of the same name for."""
 
+_WAIT_TIMEOUT = (
+    click.option(
+        "--wait-timeout",
+        type=_Seconds(),
+        envvar="ANYMETRICS_WAIT_TIMEOUT",
+        show_envvar=True,
+        default=WAIT_TIMEOUT,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for all plans together.",
+    ),
+)
+
+WAIT = (
+    click.option(
+        "--wait",
+        is_flag=True,
+        help="Wait until the plans that anymetrics.plans names are refreshed, and exit with 1 if one is not.",
+    ),
+    *_WAIT_TIMEOUT,
+)
+
+WAITING = _WAIT_TIMEOUT
+
+AROUND = (*_PLAN, *_SENDING, *WAIT, *KEEP)
+"""Those that dbt has no option of the same name for."""
 
 YES = (click.option("--yes", is_flag=True, help="Answer yes to the question."),)
 
@@ -327,7 +367,7 @@ EVERY = (click.option("--all", "every", is_flag=True, help="List also each node 
 
 
 @click.command("refresh")
-@options(*ARTIFACT, *PLAN, *SENDING, *STATE, *KEEP, *OUTPUT)
+@options(*ARTIFACT, *PLAN, *SENDING, *WAIT, *STATE, *KEEP, *OUTPUT)
 def _everything(**_given: object) -> NoReturn:
     raise AssertionError("only its options are of use")
 

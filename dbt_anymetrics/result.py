@@ -23,6 +23,8 @@ class Status(str, Enum):
     """To be sent, in a plan."""
     SUCCESS = "success"
     ERROR = "error"
+    WAITING = "waiting"
+    """Confirmed, and a plan that depends on it was not seen refreshed since: only where that was waited for."""
     PENDING = "pending"
     """Not sent, or sent without waiting for the answer: it stays pending in the ledger."""
     SKIPPED = "skipped"
@@ -155,13 +157,41 @@ def shown(item: Item) -> Result:
     return item.result(Status.PLANNED) if isinstance(item, Refresh) else item
 
 
+class Freshness(str, Enum):
+    """How the wait for a plan ended."""
+
+    REFRESHED = "refreshed"
+    """Refreshed since the trigger; whether with what this run built, AnyMetrics does not tell."""
+    NOT_SEEN = "not seen"
+    """Not before the deadline: that is no failure."""
+    UNKNOWN = "unknown"
+    NOT_TRIGGERED = "not triggered"
+
+
+class PlanSeen(Struct, frozen=True, kw_only=True):
+    """An acceleration plan after the wait for it; `latest_refresh_time` is in the local time of AnyMetrics."""
+
+    plan: str
+    freshness: Freshness
+    message: str
+    latest_refresh_time: str | None = None
+
+    def __str__(self) -> str:
+        """As `plan daily_sales: refreshed since the trigger (at 2024-09-01 18:09:16 in the time of AnyMetrics)`."""
+        is_fresh = self.freshness is Freshness.REFRESHED
+        at = f" (at {self.latest_refresh_time} in the time of AnyMetrics)" if is_fresh else ""
+        return f"plan {self.plan}: {self.message}{at}"
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """How many results have which status.
 
-    `already` counts what an earlier command refreshed, and `untouched` the nodes that are not part of the run.
+    `waiting` counts what was confirmed, and whose plans were waited for and not seen refreshed. `already` counts what
+    an earlier command refreshed, and `untouched` the nodes that are not part of the run.
     """
 
     ok: int = 0
+    waiting: int = 0
     error: int = 0
     skip: int = 0
     not_sent: int = 0
@@ -175,21 +205,23 @@ class Counts(Struct, frozen=True, kw_only=True):
     @property
     def total(self) -> int:
         """Everything that this command had to do."""
-        return self.ok + self.error + self.skip + self.not_sent
+        return self.ok + self.waiting + self.error + self.skip + self.not_sent
 
     @property
     def all_well(self) -> bool:
         """Whether nothing failed and nothing was left over."""
-        return not (self.error or self.not_sent)
+        return not (self.error or self.not_sent or self.waiting)
 
     def __str__(self) -> str:
         """As dbt ends a run: `OK=2 ERROR=1 SKIP=4 TOTAL=7`, with what was not sent where there is any."""
-        waiting = f" NOT_SENT={self.not_sent}" if self.not_sent else ""
-        return f"OK={self.ok} ERROR={self.error} SKIP={self.skip}{waiting} TOTAL={self.total}"
+        waiting = f" WAITING={self.waiting}" if self.waiting else ""
+        not_sent = f" NOT_SENT={self.not_sent}" if self.not_sent else ""
+        return f"OK={self.ok}{waiting} ERROR={self.error} SKIP={self.skip}{not_sent} TOTAL={self.total}"
 
 
 _COUNTED_AS = {
     Status.SUCCESS: "ok",
+    Status.WAITING: "waiting",
     Status.ERROR: "error",
     Status.SKIPPED: "skip",
     Status.PLANNED: "not_sent",

@@ -29,6 +29,7 @@ from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.output.terminal import show as print_line
 from dbt_anymetrics.planning.backfill import backfill as planned
 from dbt_anymetrics.planning.partition import is_template, parse_date, resolve
+from dbt_anymetrics.planning.plan_names import plans_in
 from dbt_anymetrics.planning.run_date import time_zone
 from dbt_anymetrics.result import Item
 
@@ -52,7 +53,7 @@ def backfill(options: Options, reporter: Reporter, show: Show = show_nothing) ->
         ledger, candidates = Ledger.find(opened.database, address_of(options), tenant_of(options))
         if not options.force:
             items = ledger.without_confirmed(items, [job])
-        plan = Plan(options=options, ledger=ledger, items=items, invocations=[job])
+        plan = Plan(options=options, ledger=ledger, items=items, invocations=[job], plans_of=plans_in(manifest))
         if options.dry_run:
             tell_before_showing(opened, remarks.unclear(candidates), reporter)
             return _shown(plan, show)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbt_anymetrics.commands.freshness import Waited, is_vain, note_triggered, read_baselines, wait_for
 from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Artifact, Document
@@ -22,7 +23,7 @@ from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, count
-from dbt_anymetrics.sending.delivery import Caller, Delivering
+from dbt_anymetrics.sending.delivery import Delivering
 from dbt_anymetrics.sending.outcomes import Outcomes
 from dbt_anymetrics.sending.send import send
 
@@ -87,8 +88,25 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
         plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection else None)
-    interrupted = connection is not None and send(plan.planned, _delivering(plan.options), outcomes, reporter)
-    return _end(plan, outcomes, artifact, reporter, show, INTERRUPTED if interrupted else 0)
+    waited = _sent(plan, connection, outcomes, reporter) if connection else Waited()
+    return _end(plan, outcomes, artifact, reporter, show, waited)
+
+
+def _sent(plan: Plan, connection: Connection, outcomes: Outcomes, reporter: Reporter) -> Waited:
+    """Send the plan, and wait for the acceleration plans that depend on it, where that is asked for."""
+    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import, and not every command sends
+
+    with closing(client_of(connection, os.environ)) as client:
+        baselines = read_baselines(client, plan.planned, plan.plans_of, outcomes)
+        if plan.planned and send(plan.planned, client, _delivering(plan.options), outcomes, reporter):
+            note_triggered(baselines, plan.plans_of, outcomes)
+            return Waited(interrupted=True)
+        note_triggered(baselines, plan.plans_of, outcomes)
+        if not plan.options.wait:
+            return Waited()
+        if is_vain(plan.items, plan.plans_of, reporter):
+            return Waited(is_vain=True)
+        return wait_for(client, outcomes, plan.options, reporter)
 
 
 def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
@@ -102,8 +120,8 @@ def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
 
 
 def _connection(plan: Plan, outcomes: Outcomes, reporter: Reporter) -> Connection | None:
-    """The connection, where there is something to send. One that is not complete leaves what was asked for pending."""
-    if not plan.planned:
+    """The connection, where there is something to do. One that is not complete leaves what was asked for pending."""
+    if not plan.planned and not (plan.options.wait and outcomes.awaited()):
         return None
     try:
         connection = connection_of(plan.options)
@@ -187,25 +205,22 @@ def _tell(opened: Opened, reporter: Reporter, loss: RecordError) -> None:
 
 
 def _delivering(options: Options) -> Delivering:
-    return Delivering(
-        connect=lambda: _connect(options), threads=options.threads, fail_fast=options.fail_fast, pace=options.pace
-    )
+    return Delivering(threads=options.threads, fail_fast=options.fail_fast, pace=options.pace)
 
 
-def _connect(options: Options) -> Caller:
-    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import, and not every command sends
-
-    return client_of(connection_of(options), os.environ)
-
-
-def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter, show: Show, exit_code: int) -> Ending:
+def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter, show: Show, waited: Waited) -> Ending:
     others = LazyCollection(lambda: (item for item in plan.items if isinstance(item, Result)))
     counts = count(others) + outcomes.counts
     if plan.ledger.loss and not outcomes.is_lost:
         outcomes.lose(plan.ledger.loss)
-    exit_code = exit_code or int(not counts.all_well)
+    exit_code = INTERRUPTED if waited.interrupted else int(not (counts.all_well and waited.is_well))
     outcomes.end(counts, exit_code, plan.options.keep_days)
-    written = document(plan.options, LazyCollection(lambda: chain(others, outcomes)), plan.invocation_id)
+    sent: Collection[Result] = LazyCollection(lambda: outcomes)
+    if waited.plans:
+        sent = LazyCollection(lambda: (waited.settled(result, plan.plans_of) for result in outcomes))
+        late = sum(result.status is Status.WAITING for result in sent)
+        counts = replace(counts, ok=counts.ok - late, waiting=late)
+    written = document(plan.options, LazyCollection(lambda: chain(others, sent)), plan.invocation_id, waited.plans)
     try:
         artifact.write(written)
     except RecordError as error:

@@ -43,9 +43,10 @@ from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.holding import caught, released, still_holding
 from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.plan import Held, plan
+from dbt_anymetrics.planning.plan_names import PlansOf, plans_in, plans_of_none
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.planning.selection import parse, selected
-from dbt_anymetrics.result import Item, LazyCollection, Refresh, Status
+from dbt_anymetrics.result import Item, LazyCollection, PlanSeen, Refresh, Status
 from dbt_anymetrics.text import plain
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `items` are the entries of the plan, with what failed tests of earlier runs held back and no test holds back now.
     `held` are the refreshes that failed tests hold back, `reheld` those of earlier runs that other tests hold from now
-    on. `run_date` says the date of the run and where it comes from.
+    on. `plans_of` gives the acceleration plans that a node names. `run_date` says the date of the run and where it
+    comes from.
     """
 
     options: Options
@@ -70,6 +72,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     invocations: Sequence[str | None] = ()
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
+    plans_of: PlansOf = plans_of_none
     run_date: RunDate | None = None
 
     @property
@@ -220,9 +223,11 @@ def shown_state(state: str | None) -> str | None:
     return "(not shown, it may hold a password)" if state and is_address(state) else state
 
 
-def document(options: Options, items: Collection[Item], invocation_id: str | None) -> Document:
-    """The artifact of these entries."""
-    return Document.of(recorded(options), items, invocation_id)
+def document(
+    options: Options, items: Collection[Item], invocation_id: str | None, plans: Sequence[PlanSeen] = ()
+) -> Document:
+    """The artifact of these entries, and of the plans that were waited for."""
+    return Document.of(recorded(options), items, invocation_id, plans)
 
 
 def ledger_in(options: Options, folder: Path, *, only_to_read: bool = False) -> Opened:
@@ -254,6 +259,19 @@ def ledger_to_show(options: Options, *, only_to_read: bool) -> Iterator[tuple[Le
             raise UsageError("the ledger holds several AnyMetrics or tenants", where=opened.database.where, hint=hint)
         check_read(opened.loss or ledger.loss)
         yield ledger, opened
+
+
+def check_ledger(options: Options, folder: Path) -> None:
+    """Refuse to make a ledger only to find it empty: this is the wrong folder, or nothing was refreshed yet.
+
+    Raises UsageError.
+    """
+    if is_server(options.state):
+        return
+    location = Location.of(options.state, folder)
+    if not location.path.exists() and not read_earlier(folder):
+        hint = "Run dbt-anymetrics refresh first, or name the ledger with --state"
+        raise UsageError("there is no ledger yet", where=str(location.path), hint=hint)
 
 
 def check_read(loss: RecordError | None) -> None:
@@ -336,6 +354,7 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
             *remarks.overwritten(inputs, options.command, ledger),
         ],
         notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
+        plans_of=plans_in(inputs.manifest),
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 

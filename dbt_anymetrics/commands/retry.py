@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from itertools import chain
-from pathlib import Path
 
 from dbt_anymetrics.commands.deliver import Ending, Show, deliver, show_nothing, switched_off
-from dbt_anymetrics.commands.prepare import Plan, address_of, check_read, chosen_nodes, ledger_to_show, lost, project_of
-from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.ledger.artifact import read_earlier
-from dbt_anymetrics.ledger.database import is_server
+from dbt_anymetrics.commands.prepare import (
+    Plan,
+    address_of,
+    check_ledger,
+    check_read,
+    chosen_nodes,
+    ledger_to_show,
+    lost,
+    project_of,
+)
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import Location
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Item, LazyCollection
@@ -23,23 +27,13 @@ def retry(options: Options, reporter: Reporter, show: Show = show_nothing) -> En
     if ending := switched_off(options, reporter, show):
         return ending
     folder = project_of(options).target
-    _check_ledger(options, folder)
+    check_ledger(options, folder)
     with ledger_to_show(options, only_to_read=False) as (ledger, opened):
         for note in lost(opened):
             reporter.warning(note)
         plan = _plan(options, ledger, reporter)
         check_read(ledger.loss)
         return deliver(plan, opened, folder, reporter, show)
-
-
-def _check_ledger(options: Options, folder: Path) -> None:
-    """Refuse to make a ledger only to find it empty: this is the wrong folder, or nothing was refreshed yet."""
-    if is_server(options.state):
-        return
-    location = Location.of(options.state, folder)
-    if not location.path.exists() and not read_earlier(folder):
-        hint = "Run dbt-anymetrics refresh first, or name the ledger with --state"
-        raise UsageError("there is no ledger yet", where=str(location.path), hint=hint)
 
 
 def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
@@ -52,4 +46,6 @@ def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
     if backlog.held:
         wait = "1 refresh waits" if backlog.held == 1 else f"{backlog.held:,} refreshes wait"
         reporter.note(f"{wait} until a failed test passes; 'dbt-anymetrics status' lists them")
-    return Plan(options=options, ledger=ledger, items=LazyCollection(lambda: chain[Item](mistakes, pending)))
+    plans = ledger.plans_by_node()
+    items = LazyCollection(lambda: chain[Item](mistakes, pending))
+    return Plan(options=options, ledger=ledger, items=items, plans_of=lambda unique_id: plans.get(unique_id, ()))

@@ -5,7 +5,7 @@ Nothing reads it back: the memory is the ledger. Only an artifact of the time be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import BufferedWriter
@@ -18,7 +18,7 @@ from msgspec import Struct
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
 from dbt_anymetrics.files import clear_drafts, create, draft_of, mode_of, read_regular
-from dbt_anymetrics.result import Item, Result, shown
+from dbt_anymetrics.result import Item, PlanSeen, Result, shown
 
 FILE_NAME = "anymetrics_results.json"
 
@@ -43,17 +43,27 @@ class Document(Struct, frozen=True, kw_only=True):
 
     metadata: Metadata
     args: dict[str, Any] = {}
+    plans: Sequence[PlanSeen] = []
+    """The acceleration plans that were waited for."""
     results: Collection[Result] = []
 
     @classmethod
-    def of(cls, args: dict[str, Any], items: Collection[Item], invocation_id: str | None) -> Document:
+    def of(
+        cls,
+        args: dict[str, Any],
+        items: Collection[Item],
+        invocation_id: str | None,
+        plans: Sequence[PlanSeen] = (),
+    ) -> Document:
         """The artifact of these entries, dated now; `invocation_id` is that of the newest dbt run in it."""
-        return cls(metadata=Metadata(invocation_id=invocation_id, has_ledger=True), args=args, results=items)  # type: ignore[arg-type]
+        about = Metadata(invocation_id=invocation_id, has_ledger=True)
+        return cls(metadata=about, args=args, plans=plans, results=items)  # type: ignore[arg-type]
 
     def pieces(self) -> Iterator[bytes]:
         """The artifact as people and programs read it, each result on a line of its own."""
         encode = msgspec.json.Encoder().encode
-        yield b'{\n  "metadata": %b,\n  "args": %b,\n  "results": [' % (encode(self.metadata), encode(self.args))
+        head = encode(self.metadata), encode(self.args), encode(self.plans)
+        yield b'{\n  "metadata": %b,\n  "args": %b,\n  "plans": %b,\n  "results": [' % head
         between = b"\n    "
         for result in self.results:
             yield between + encode(shown(result))

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.awaited import NODES, OPEN, Awaited, awaited, plans_by_node
 from dbt_anymetrics.ledger.claims import RUNNING, dead_among
 from dbt_anymetrics.ledger.database import Database, Row
 from dbt_anymetrics.ledger.entries import (
@@ -287,6 +288,14 @@ class Ledger:
             self._service or 0,
         )
         return [Elsewhere(address=row[0], tenant_id=row[1], pending=row[2]) for row in rows]
+
+    def awaited(self) -> list[Awaited]:
+        """The plans that were triggered, and not seen refreshed since."""
+        return awaited(self._rows(OPEN, self._service))
+
+    def plans_by_node(self) -> dict[str, list[str]]:
+        """The plans that each node named when it was last sent."""
+        return plans_by_node(self._rows(NODES, self._service))
 
     def pending_by_node(self) -> dict[str, int]:
         """How many refreshes are pending of each node, held back or not; 0 for one whose settings were wrong."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
 
 import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger import awaited
+from dbt_anymetrics.ledger.awaited import Baseline
 from dbt_anymetrics.ledger.claims import BEAT, Claim, Claimed, Pair, claim, end_the_dead, host, release, unclaim
 from dbt_anymetrics.ledger.database import Database, Row, Statements
 from dbt_anymetrics.ledger.ledger import OUTCOME, Ledger, as_result
 from dbt_anymetrics.planning.plan import Held
-from dbt_anymetrics.result import Counts, Item, Refresh, Result, Status
+from dbt_anymetrics.result import Counts, Item, PlanSeen, Refresh, Result, Status
 
 _ENOUGH = 20_000
 """Old entries that one command removes at most: to remove more would make it wait."""
@@ -159,6 +161,18 @@ class Recording:
             statements.run(_FAIL, result.message, int(result.perhaps_sent), outcome, *key)
         unclaim(statements, (self._service, *pair), self._command)
 
+    def expect(self, found: Mapping[Baseline, Sequence[str]]) -> None:
+        """Note the plans that what is about to be sent should refresh."""
+        self._database.write(lambda statements: awaited.expect(statements, self._service, self._command, found, _now()))
+
+    def triggered(self, days: Mapping[str, Iterable[date]]) -> None:
+        """Note the dates that were confirmed for each of these plans."""
+        self._database.write(lambda statements: awaited.triggered(statements, self._command, days))
+
+    def note_plan(self, seen: PlanSeen) -> None:
+        """Note how the wait for a plan ended."""
+        self._database.write(lambda statements: awaited.note(statements, self._service, seen, _now()))
+
     def beat(self) -> None:
         """Note that the command still runs, unless that was noted a moment ago."""
         if _age(self._seen) > BEAT:
@@ -228,6 +242,7 @@ def _prune(statements: Statements, before: str) -> None:
         statements.run(_FORGET_REFRESHES, before, before)
         statements.run(_FORGET_OUTCOMES, before)
         statements.run("DELETE FROM command WHERE ended_at < ?", before)
+    statements.run("DELETE FROM awaited WHERE asked_at < ?", before)
 
 
 def _external(refresh: Refresh) -> str | None:

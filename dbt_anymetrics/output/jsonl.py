@@ -11,7 +11,7 @@ import msgspec
 from dbt_anymetrics.output.grouping import describe, grouped, nodes_are
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
 from dbt_anymetrics.output.text import LABELS
-from dbt_anymetrics.result import Counts, Item, Result, Status
+from dbt_anymetrics.result import Counts, Freshness, Item, PlanSeen, Result, Status
 from dbt_anymetrics.text import one_line
 
 
@@ -57,6 +57,11 @@ class JsonReporter:
     def unsent(self, total: int, result: Result) -> None:
         """Tell of one refresh that was not sent."""
         self._result(result, total=total)
+
+    def plan(self, seen: PlanSeen) -> None:
+        """Tell how the wait for an acceleration plan ended."""
+        level: Level = "info" if seen.freshness is Freshness.REFRESHED else "error"
+        self._output.result(_event("Plan", level, str(seen), plan=seen), level)
 
     def end(self, counts: Counts) -> None:
         """Tell the counts."""

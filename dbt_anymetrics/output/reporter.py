@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from dbt_anymetrics.output.progress import Progress
-from dbt_anymetrics.result import Counts, Item, Refresh, Result
+from dbt_anymetrics.result import Counts, Item, PlanSeen, Refresh, Result
 
 Level = Literal["info", "warn", "error"]
 
@@ -77,6 +77,9 @@ class Reporter(Protocol):
 
     def unsent(self, total: int, result: Result) -> None:
         """Tell of one of `total` refreshes that was not sent, or whose answer was not waited for."""
+
+    def plan(self, seen: PlanSeen) -> None:
+        """Tell how the wait for an acceleration plan ended."""
 
     def end(self, counts: Counts) -> None:
         """Tell that all is done."""

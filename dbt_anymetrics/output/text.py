@@ -10,7 +10,7 @@ import click
 from dbt_anymetrics.output.grouping import Group, describe, grouped, nodes_are
 from dbt_anymetrics.output.progress import Progress, is_long
 from dbt_anymetrics.output.reporter import Level, Opening, Output, Retry
-from dbt_anymetrics.result import Counts, Item, Result, Status
+from dbt_anymetrics.result import Counts, Freshness, Item, PlanSeen, Result, Status
 from dbt_anymetrics.text import one_line
 
 _WIDTH = 80
@@ -21,6 +21,7 @@ _LONG_WAIT = 5.0
 
 LABELS = {
     Status.SUCCESS: ("OK", "green"),
+    Status.WAITING: ("WAITING", "yellow"),
     Status.ERROR: ("ERROR", "red"),
     Status.SKIPPED: ("SKIP", "yellow"),
     Status.PLANNED: ("PLANNED", "cyan"),
@@ -89,6 +90,12 @@ class TextReporter:
             self._unsent[result.message or ""] += 1
         else:
             self._line(result)
+
+    def plan(self, seen: PlanSeen) -> None:
+        """Tell how the wait for an acceleration plan ended."""
+        is_fresh = seen.freshness is Freshness.REFRESHED
+        label = _label(Status.SUCCESS if is_fresh else Status.WAITING)
+        self._output.result(f"{label} {one_line(str(seen), 1000)}", "info" if is_fresh else "error")
 
     def end(self, counts: Counts) -> None:
         """Tell the counts."""

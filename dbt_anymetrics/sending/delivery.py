@@ -24,7 +24,7 @@ from dbt_anymetrics.server.partitions import update_partition
 
 
 class Caller(Protocol):
-    """What sends a refresh: the client, once it is connected."""
+    """What sends a refresh: the client."""
 
     def trigger(self, table_name: str, partition: date) -> Answer:
         """Send one refresh."""
@@ -39,14 +39,10 @@ class Caller(Protocol):
     def overdue(self) -> Answer:
         """What is said of a call that takes longer."""
 
-    def close(self) -> None:
-        """Let go of the connection."""
-
 
 class Delivering(Struct, frozen=True, kw_only=True):
     """How refreshes are sent."""
 
-    connect: Callable[[], Caller]
     threads: int
     fail_fast: bool = False
     pace: float | None = None

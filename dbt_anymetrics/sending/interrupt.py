@@ -14,7 +14,7 @@ _STDERR = 2
 
 
 @contextmanager
-def stoppable(stop: Callable[[], None], abandon: Callable[[], None]) -> Iterator[threading.Event]:
+def stoppable(stop: Callable[[], None], abandon: Callable[[], None], note: bytes = _NOTE) -> Iterator[threading.Event]:
     """Let the first Ctrl-C call `stop` and the second one `abandon`; from then on it does again what it did before.
 
     A signal can arrive at any moment. So `stop` and `abandon` must only put a message into a queue, and no outcome that
@@ -35,7 +35,7 @@ def stoppable(stop: Callable[[], None], abandon: Callable[[], None]) -> Iterator
         interrupted.set()
         stop()
         with suppress(OSError):
-            os.write(_STDERR, _NOTE)  # not print(), which the signal may have interrupted
+            os.write(_STDERR, note)  # not print(), which the signal may have interrupted
 
     before = signal.signal(signal.SIGINT, handle)
     try:

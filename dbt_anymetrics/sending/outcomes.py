@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from itertools import islice
 
 from dbt_anymetrics.errors import RecordError
+from dbt_anymetrics.ledger.awaited import Awaited, Baseline
 from dbt_anymetrics.ledger.claims import Claim
 from dbt_anymetrics.ledger.ledger import Backlog
 from dbt_anymetrics.ledger.recording import Recording
 from dbt_anymetrics.planning.plan import Held
-from dbt_anymetrics.result import Counts, Item, Key, Refresh, Result, Status, count
+from dbt_anymetrics.result import Counts, Item, Key, PlanSeen, Refresh, Result, Status, count
 
 _AT_ONCE = 500
 """Outcomes of refreshes that were not sent, entered together."""
@@ -92,6 +94,25 @@ class Outcomes:
         self.counts += count(result for result, _ in results)
         if not self._try(lambda recording: recording.add(results)):
             self._unwritten += [result for result, _ in results]
+
+    def expect(self, found: Mapping[Baseline, Sequence[str]]) -> None:
+        """Note the plans that what is about to be sent should refresh, with the nodes that name each."""
+        self._try(lambda recording: recording.expect(found))
+
+    def triggered(self, days: Mapping[str, Iterable[date]]) -> None:
+        """Note the dates that were confirmed for each of these plans."""
+        self._try(lambda recording: recording.triggered(days))
+
+    def awaited(self) -> Sequence[Awaited]:
+        """The plans that were triggered, by this command or an earlier one, and not seen refreshed since."""
+        with suppress(RecordError):
+            if self._recording and not self._broken:
+                return self._recording.ledger.awaited()
+        return []
+
+    def note_plan(self, seen: PlanSeen) -> None:
+        """Note how the wait for a plan ended."""
+        self._try(lambda recording: recording.note_plan(seen))
 
     def beat(self) -> None:
         """Say in the ledger that the command is still at work."""

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
-from contextlib import closing
 
 from dbt_anymetrics.output.reporter import Reporter
 from dbt_anymetrics.result import Refresh
-from dbt_anymetrics.sending.delivery import Delivering, Delivery
+from dbt_anymetrics.sending.delivery import Caller, Delivering, Delivery
 from dbt_anymetrics.sending.interrupt import stoppable
 from dbt_anymetrics.sending.outcomes import Outcomes
 from dbt_anymetrics.sending.queue import Queue
 
 
-def send(planned: Collection[Refresh], delivering: Delivering, outcomes: Outcomes, reporter: Reporter) -> bool:
+def send(
+    planned: Collection[Refresh], caller: Caller, delivering: Delivering, outcomes: Outcomes, reporter: Reporter
+) -> bool:
     """Send what is planned, note each outcome at once, and report it. True when the user interrupted.
 
     Memory does not grow with the number of refreshes: outcomes are on disk.
     """
-    with closing(delivering.connect()) as caller:
-        queue = Queue(planned, outcomes.claim, size=delivering.threads)
-        total = len(planned)
+    queue = Queue(planned, outcomes.claim, size=delivering.threads)
+    total = len(planned)
 
-        told = _told()
+    told = _told()
 
-        def waiting(seconds: float, under_way: int) -> None:
-            outcomes.beat()
-            if told(seconds):
-                reporter.note(_waiting(round(seconds), under_way))
+    def waiting(seconds: float, under_way: int) -> None:
+        outcomes.beat()
+        if told(seconds):
+            reporter.note(_waiting(round(seconds), under_way))
 
-        delivery = Delivery(queue, total, caller, delivering, on_retry=reporter.retry, on_wait=waiting)
-        with stoppable(delivery.stop, delivery.abandon) as interrupted:
-            numbers = itertools.count(1)
-            for ended in delivery:
-                results = [(refresh, result or outcomes.sent_by_another(refresh)) for refresh, result in ended]
-                outcomes.add(results)
-                for _, result in results:
-                    reporter.outcome(next(numbers), total, result)
-            for result in outcomes.add_unsent(delivery.left()):
-                reporter.unsent(total, result)
-        return interrupted.is_set()
+    delivery = Delivery(queue, total, caller, delivering, on_retry=reporter.retry, on_wait=waiting)
+    with stoppable(delivery.stop, delivery.abandon) as interrupted:
+        numbers = itertools.count(1)
+        for ended in delivery:
+            results = [(refresh, result or outcomes.sent_by_another(refresh)) for refresh, result in ended]
+            outcomes.add(results)
+            for _, result in results:
+                reporter.outcome(next(numbers), total, result)
+        for result in outcomes.add_unsent(delivery.left()):
+            reporter.unsent(total, result)
+    return interrupted.is_set()
 
 
 _TOLD = (5, 20, 60)

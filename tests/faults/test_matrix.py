@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
@@ -113,7 +114,7 @@ def delivered(
         timeout=timeout,
         environment=environment,
     )
-    delivering = Delivering(connect=lambda: Client(settings, {}), threads=threads, backoff=backoff or Impatient())
+    delivering = Delivering(threads=threads, backoff=backoff or Impatient())
     reporter = TextReporter(Console(quiet=True))
     with opened(folder) as database:
         command = Command(kind="refresh", process=os.getpid())
@@ -122,7 +123,8 @@ def delivered(
             lambda loss: reporter.error(str(loss)),
         )
         outcomes.ask(refreshes, ())
-        assert not send(refreshes, delivering, outcomes, reporter)
+        with closing(Client(settings, {})) as client:
+            assert not send(refreshes, client, delivering, outcomes, reporter)
         outcomes.end(outcomes.counts, 0, 90)
         return Delivered(list(outcomes), outcomes.counts, outcomes.is_lost)
 
@@ -368,12 +370,9 @@ def test_no_more_is_sent_than_is_recorded_and_under_way() -> None:
         def overdue(self) -> Answer:
             raise AssertionError
 
-        def close(self) -> None:
-            raise AssertionError
-
     queue = Queue(planned(2000), lambda wanted: [Claim.OURS] * len(wanted), threads)
     caller = Counting()
-    delivering = Delivering(connect=lambda: caller, threads=threads)
+    delivering = Delivering(threads=threads)
     delivery = Delivery(
         queue, 2000, caller, delivering, on_retry=lambda _retry: None, on_wait=lambda _seconds, _under_way: None
     )

@@ -557,7 +557,7 @@ def delivering(client: Client, number: int, threads: int) -> tuple[list[Result],
     """What came of so many refreshes, and why the delivery gave up, if it did."""
     planned = [Refresh(unique_id="model.shop.t", table_name=f"t{n}", partition=DAY) for n in range(number)]
     queue = Queue(planned, lambda wanted: [Claim.OURS] * len(wanted), threads)
-    manner = Delivering(connect=lambda: client, threads=threads)
+    manner = Delivering(threads=threads)
     delivery = Delivery(queue, number, client, manner, on_retry=lambda _retry: None, on_wait=lambda *_: None)
     results = [result for ended in delivery for _, result in ended if result]
     return [*results, *delivery.left()], delivery.given_up

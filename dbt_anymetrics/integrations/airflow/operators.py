@@ -17,6 +17,11 @@ try:
 except ImportError:  # Airflow 2
     from airflow.models import BaseOperator
 
+try:
+    from airflow.sdk.exceptions import AirflowFailException
+except ImportError:  # Airflow 2, and the first ones of Airflow 3
+    from airflow.exceptions import AirflowFailException
+
 DS = "{{ ds | default('', true) }}"
 """The day of the logical date; empty where a run has none."""
 
@@ -61,17 +66,19 @@ class _Operator(BaseOperator):  # type: ignore[misc]
                 **more,
             )
         except AnyMetricsError as error:
-            self._fail(f"AnyMetrics was not refreshed: {error}")
+            # A wrong setting is the same at the next try.
+            kind = AirflowFailException if isinstance(error, UsageError) else RefreshError
+            self._fail(kind(f"AnyMetrics was not refreshed: {error}"))
             return None
         did = done(outcome)
         if outcome.failure:
             context["ti"].xcom_push(key="return_value", value=did)  # the task's end pushes none when it fails
-            self._fail(outcome.failure)
+            self._fail(RefreshError(outcome.failure))
         return did
 
-    def _fail(self, failure: str) -> None:
+    def _fail(self, failure: Exception) -> None:
         if self.on_error == "fail":
-            raise RefreshError(failure) from None
+            raise failure from None
         LOG.error("%s", failure)
 
 
@@ -89,7 +96,10 @@ class AnyMetricsRefreshOperator(_Operator):
         self.run_date = run_date
 
     def execute(self, context: Any) -> dict[str, Any] | None:
-        """Refresh, and return what was done as XCom. Raises RefreshError."""
+        """Refresh, and return what was done as XCom.
+
+        Raises RefreshError, or AirflowFailException for a wrong setting, which no retry mends.
+        """
         return self._run(context, self._refresh)
 
     def _refresh(self, *arguments: Any, **options: Any) -> Outcome:
@@ -109,5 +119,5 @@ class AnyMetricsRetryOperator(_Operator):
     """
 
     def execute(self, context: Any) -> dict[str, Any] | None:
-        """Send, and return what was done as XCom. Raises RefreshError."""
+        """Send, and return what was done as XCom. Raises what the other operator does."""
         return self._run(context, retry)
