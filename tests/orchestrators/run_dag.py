@@ -23,7 +23,6 @@ def main(path: str, day: str | None) -> None:
     moment = datetime.fromisoformat(day).replace(tzinfo=timezone.utc) if day else None
     run = dag.test(**{_name_of_date(): moment})
 
-
     states = {
         instance.task_id: str(
             instance.state and instance.state.value if hasattr(instance.state, "value") else instance.state
