@@ -86,6 +86,8 @@ class Artifact:
         """Write it, whole at every moment. Raises RecordError."""
         draft = draft_of(self._path)
         try:
+            # Where every dbt run has a copy of the project for itself, there is none yet.
+            self._path.parent.mkdir(exist_ok=True)
             try:
                 with BufferedWriter(create(draft, self._mode)) as file:
                     file.writelines(document.pieces())

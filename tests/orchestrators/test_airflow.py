@@ -160,7 +160,10 @@ def test_where_dbt_fails_what_it_built_is_refreshed_and_the_run_fails(
     ran = airflow(operator_example(tmp_path))
     assert ran.run == "failed", ran.log
     assert ran.tasks == {"build": "failed", "refresh": "success", "built": "upstream_failed"}
-    assert sent_tables(sandbox) == {table.rsplit(".", 1)[1] for table, _ in BUILD} - {"fct_order_items", "product_sales_daily"}
+    assert sent_tables(sandbox) == {table.rsplit(".", 1)[1] for table, _ in BUILD} - {
+        "fct_order_items",
+        "product_sales_daily",
+    }
 
 
 ONLY_REFRESH = """
