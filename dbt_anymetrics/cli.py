@@ -28,6 +28,7 @@ from dbt_anymetrics.parameters import (
     OUTPUT,
     PLAN,
     PROJECT,
+    REPORT,
     SELECT,
     SENDING,
     SERVICE,
@@ -156,8 +157,15 @@ def backfill(**given: Any) -> None:
     """Refresh tables for dates that no dbt run rebuilt.
 
     It needs -s NODES and --partition, such as 2024-01-01..2024-06-30. Each table and date is one Data
-    Update in AnyMetrics, as after a dbt run. The same backfill, run again, goes on where it stopped.
+    Update in AnyMetrics, as after a dbt run. The same backfill, run again, goes on where it stopped. With --plan in the
+    place of -s, AnyMetrics computes the dates of one acceleration plan by a task of its own.
     """
+    if given["plan_name"] is not None or given["days_per_batch"] is not None:
+        from dbt_anymetrics.commands.backfill_plan import backfill_plan
+        from dbt_anymetrics.commands.prepare import reporter_for
+
+        asked = _options({**given, "command": "backfill"})
+        _exit(backfill_plan(asked, reporter_for(asked)))
     from dbt_anymetrics.commands.backfill import backfill as run
 
     _run(run, {**given, "command": "backfill"})
@@ -181,7 +189,7 @@ def retry(**given: Any) -> None:
 @main.command()
 @options(*PROJECT, *VARS, *CONNECTION, *WAITING, *STATE, *KEEP, *OUTPUT)
 def wait(**given: Any) -> None:
-    """Wait until the plans that depend on what was refreshed are refreshed.
+    """Wait for the plans that earlier commands triggered.
 
     These are the plans that anymetrics.plans names, after any command but one with --wait, which has waited for them
     itself. Exit codes: 0 when each was refreshed since the trigger, 1 when one was not seen refreshed or that cannot
@@ -199,6 +207,19 @@ def wait(**given: Any) -> None:
 def status(**given: Any) -> None:
     """Show what is pending, why and since when, and the last commands."""
     from dbt_anymetrics.commands.status import status as run
+
+    _exit(run(_options(given)))
+
+
+@main.command()
+@options(*REPORT, *PROJECT, *MANIFEST, *VARS, *SERVICE, *STATE)
+def report(**given: Any) -> None:
+    """Write one page of what was refreshed and what was not, and why.
+
+    It is made from the ledger alone, and nothing is sent. The page is one HTML file that loads nothing from anywhere.
+    The exit code is 0 whatever failed, and 2 when a setting is wrong or the ledger cannot be read.
+    """
+    from dbt_anymetrics.commands.report import report as run
 
     _exit(run(_options(given)))
 
@@ -225,6 +246,13 @@ def debug(context: click.Context, /, **given: Any) -> None:
     metavar="NAME[=TABLE,...]",
     help="A plan, and the tables that move it: every table where none is named. NAME= is an external plan. Repeatable. "
     "[default: every_table]",
+)
+@click.option(
+    "--scheduled-plan",
+    "scheduled",
+    multiple=True,
+    metavar="NAME",
+    help="A plan that follows a schedule, so that no table moves it. Repeatable.",
 )
 @click.option(
     "--moves-after",

@@ -10,8 +10,9 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from io import FileIO
+from io import BufferedWriter, FileIO
 from pathlib import Path
 
 # Windows has neither of these; what they guard against needs a privilege there.
@@ -66,6 +67,29 @@ def clear_drafts(path: Path) -> None:
         with suppress(OSError):
             if time.time() - draft.lstat().st_mtime > _ABANDONED:
                 draft.unlink()
+
+
+def write_whole(path: Path, pieces: Iterable[bytes], mode: int | None = None) -> None:
+    """Write a file that is whole at every moment. A link of its name is replaced, not followed. Raises OSError.
+
+    `mode` are its permissions, by default those that the process gives to new files.
+    """
+    draft = draft_of(path)
+    try:
+        with BufferedWriter(create(draft, mode)) as file:
+            file.writelines(pieces)
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def is_other(path: Path) -> bool:
+    """Whether the name is that of something else than a file: a folder, a link, a pipe. Raises OSError."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def mode_of(path: Path) -> int | None:

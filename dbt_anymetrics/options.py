@@ -20,10 +20,10 @@ ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
-_TEXTS = ("datasource", "run_date", "partition", "timezone", "models", "url", "tenant_id", "auth_type")
+_TEXTS = ("datasource", "plan_name", "run_date", "partition", "timezone", "models", "url", "tenant_id", "auth_type")
 
 
-_NAMES = {"models": "select"}
+_NAMES = {"models": "select", "plan_name": "plan"}
 """The options that have another name than their field."""
 
 
@@ -68,8 +68,14 @@ class Options(Struct, frozen=True, kw_only=True):
     yes: bool = False
     dry_run: bool = False
     strict: bool = False
+    file: Path | None = None
+    form: Literal["html", "markdown"] | None = None
+    open_browser: bool = False
+    since: str | None = None
     newest_first: bool = False
     pace: float | None = None
+    plan_name: str | None = None
+    days_per_batch: int | None = None
     command: str = "refresh"
 
     state: str | None = None
@@ -105,6 +111,8 @@ class Options(Struct, frozen=True, kw_only=True):
         for name in _TEXTS:
             if not is_valid(getattr(options, name)):
                 raise UsageError("is not valid UTF-8", where=f"--{_NAMES.get(name, name.replace('_', '-'))}")
+        if not options.wait_timeout > 0:
+            raise UsageError("needs a number of seconds greater than 0", where="--wait-timeout")
         return options
 
 

@@ -325,6 +325,18 @@ DROP = (
 )
 
 BACKFILL = (
+    click.option(
+        "--plan",
+        "plan_name",
+        metavar="NAME",
+        help="Compute the dates of this acceleration plan, by one task in AnyMetrics, and no table. Without -s.",
+    ),
+    click.option(
+        "--days-per-batch",
+        type=click.IntRange(min=1),
+        metavar="DAYS",
+        help="With --plan: how many days AnyMetrics computes at once. [default: AnyMetrics decides]",
+    ),
     click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing."),
     click.option("--newest-first", is_flag=True, help="Begin with the newest date. [default: the oldest]"),
     click.option(
@@ -360,6 +372,30 @@ OUTPUT = (
 )
 
 OBJECT = (_output("one object"),)
+
+REPORT = (
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["html", "markdown"]),
+        default="html",
+        show_default=True,
+        help="markdown prints a summary of about 30 lines, for the summary of a job.",
+    ),
+    click.option(
+        "--file",
+        type=_FILE,
+        metavar="FILE",
+        help="Where to write it. [default: anymetrics_report.html in the target folder; Markdown goes to stdout]",
+    ),
+    click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser."),
+    click.option(
+        "--since",
+        metavar="WHEN",
+        help="Leave out what was done before: a date such as 2025-11-01, or a length of time such as 30d or 12h. What "
+        "is pending is always shown.",
+    ),
+)
 
 STRICT = (click.option("--strict", is_flag=True, help="Exit with 1 for a warning too, as in CI."),)
 

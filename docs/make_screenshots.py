@@ -1,6 +1,7 @@
-"""Make the pictures of the sandbox's page in docs/images: `make screenshots`. Needs Chromium.
+"""Make the pictures of the sandbox's page and of the report in docs/images: `make screenshots`. Needs Chromium.
 
-The example shop is refreshed in a sandbox for some weeks, with a few failures, over real HTTP.
+The example shop is refreshed in a sandbox for some weeks, with a few failures, over real HTTP. The report is that of a
+ledger with the same story, and with what a sandbox does not see: what a failed test held back, and what was not sent.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import date, timedelta
+from contextlib import closing, suppress
+from datetime import date, datetime, time, timedelta, timezone
+from itertools import chain
 from pathlib import Path
 
+from dbt_anymetrics.ledger.database import Database
+from dbt_anymetrics.ledger.opening import Location, open_ledger
+from dbt_anymetrics.ledger.recording import Command, Recording
+from dbt_anymetrics.planning.plan import Held, Refreshes
+from dbt_anymetrics.result import Counts, Refresh, Result, Status, Timing
 from dbt_anymetrics.sandbox import Sandbox, Shape
 
 IMAGES = Path(__file__).with_name("images")
@@ -33,6 +40,12 @@ GATEWAY_DOWN, SENT_TWICE_MORE, SYSTEM_ERRORS = 15, 6, 9
 """So many days before today."""
 
 MAIN, LAKE, SNAPSHOTS = "duckdb.`shop.main`", "duckdb.`lake.main`", "duckdb.`shop.snapshots`"
+ANSWERS = {
+    None: {"http_status": 200, "code": "200"},
+    Shape.SYSTEM_ERROR: {"http_status": 200, "code": "SM99002", "message": "System error"},
+    Shape.NO_PERMISSION: {"http_status": 200, "code": "SM_02_0038", "message": "No permission"},
+    Shape.UNAVAILABLE: {"http_status": 503, "message": "the gateway says 503 Service Unavailable"},
+}
 DAILY = (
     *(f"{MAIN}.{name}" for name in ("raw_customers", "raw_orders", "raw_order_items", "raw_products")),
     *(f"{MAIN}.{name}" for name in ("dim_customers", "dim_products_v1", "dim_products_v2", "fct_orders")),
@@ -46,7 +59,7 @@ Trigger = tuple[str, date, "Shape | None"]
 
 
 def main() -> None:
-    """Make both pictures."""
+    """Make all pictures."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     if chromium is None:
         sys.exit("Chromium is not installed, and the pictures are made with it: apt-get install chromium")
@@ -55,12 +68,19 @@ def main() -> None:
     sandbox = started(triggers)
     try:
         send(sandbox, triggers)
-        for scheme in SCHEMES:
-            file = IMAGES / f"sandbox-{scheme}.png"
-            file.write_bytes(smaller(photograph(chromium, sandbox.url, scheme)))
-            print(f"{file}: {file.stat().st_size:,} bytes")
+        pictures(chromium, "sandbox", sandbox.url)
     finally:
         sandbox.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        pictures(chromium, "report", report(Path(folder)).as_uri())
+
+
+def pictures(chromium: str, name: str, url: str) -> None:
+    """Make the pictures of one page."""
+    for scheme in SCHEMES:
+        file = IMAGES / f"{name}-{scheme}.png"
+        file.write_bytes(smaller(photograph(chromium, url, scheme)))
+        print(f"{file}: {file.stat().st_size:,} bytes")
 
 
 def started(triggers: list[Trigger]) -> Sandbox:
@@ -75,16 +95,21 @@ def started(triggers: list[Trigger]) -> Sandbox:
 
 def story() -> Iterator[Trigger]:
     """What happened to the shop: every table every day, some of it twice, some of it not at all."""
+    return chain.from_iterable(several for _, several in runs())
+
+
+def runs() -> Iterator[tuple[date, list[Trigger]]]:
+    """Each day, and what its run sent."""
     for back in range(DAYS - 1, -1, -1):
         day = TODAY - timedelta(days=back)
-        for table in DAILY:
-            yield table, day, outcome(table, back)
+        triggers: list[Trigger] = [(table, day, outcome(table, back)) for table in DAILY]
         if back % 7 == 0:
-            yield from ((f"{MAIN}.weekly_revenue", day - timedelta(days=n), None) for n in range(1, 8))
+            triggers += [(f"{MAIN}.weekly_revenue", day - timedelta(days=n), None) for n in range(1, 8)]
         if back == GATEWAY_DOWN:
-            yield from ((f"{MAIN}.{name}", day, None) for name in ("open_orders", "customer_value"))
+            triggers += [(f"{MAIN}.{name}", day, None) for name in ("open_orders", "customer_value")]
         if back == SENT_TWICE_MORE:
-            yield from ((f"{MAIN}.fct_order_items", day, None),) * 2
+            triggers += [(f"{MAIN}.fct_order_items", day, None)] * 2
+        yield day, triggers
 
 
 def outcome(table: str, back: int) -> Shape | None:
@@ -114,6 +139,60 @@ def send(sandbox: Sandbox, triggers: list[Trigger]) -> None:
         connection.request("POST", "/anymetrics/api/v1/scheduler/task/trigger", json.dumps(body), headers)
         connection.getresponse().read()
     connection.close()
+
+
+def report(folder: Path) -> Path:
+    """Enter the story in a ledger, a command each day, and make the report of it."""
+    opened = open_ledger(Location(folder / "anymetrics.db", is_named=True), lambda _database: None)
+    with closing(opened.database) as database:
+        for day, several in runs():
+            enter(database, day, several)
+    file = folder / "report.html"
+    command = [sys.executable, "-m", "dbt_anymetrics", "report", "--state", folder / "anymetrics.db", "--file", file]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)  # noqa: S603
+    return file
+
+
+def enter(database: Database, day: date, several: list[Trigger]) -> None:
+    """Enter what one run sent early on the next morning."""
+    start = datetime.combine(day, time(6), timezone.utc) + timedelta(days=1, minutes=day.day % 7)
+    recording = Recording(database, "https://anymetrics.example.com", "tn_597771", Command(kind="hook", process=0))
+    results = [result(each, start, number) for number, each in enumerate(several)]
+    recording.ask([refresh(each) for each in several], held(day))
+    recording.add([(each, 10**9) for each in results])
+    failed = sum(each.status is Status.ERROR for each in results)
+    recording.end(Counts(ok=len(results) - failed, error=failed, skip=len(held(day))), int(failed > 0), 36500)
+    then = start.isoformat(), (start + timedelta(seconds=0.4 * len(several))).isoformat()
+    command = "UPDATE command SET started_at = ?, ended_at = ? WHERE started_at > '2025'"
+    database.write(lambda statements: statements.run(command, *then))
+    asked = "UPDATE refresh SET asked_at = ? WHERE asked_at > '2025'"
+    database.write(lambda statements: statements.run(asked, then[0]))
+
+
+def refresh(trigger: Trigger) -> Refresh:
+    """Give what was asked for."""
+    table, day, _ = trigger
+    unique_id = f"model.shop.{table.rpartition('.')[2]}"
+    return Refresh(unique_id=unique_id, table_name=table, partition=day, invocation_id="one of dbt")
+
+
+def result(trigger: Trigger, start: datetime, number: int) -> Result:
+    """Give what came of it."""
+    begin = start + timedelta(seconds=0.4 * number)
+    table, _, shape = trigger
+    seconds = (1.1 if "items" in table else 0.2) + number % 5 / 20
+    facts = {"attempts": 1, "timing": Timing(begin, begin + timedelta(seconds=seconds))}
+    trace = f"{number * 7919 + start.toordinal():x}a1c0f6ba.156.17{start.toordinal()}{number:03d}"
+    status = Status.ERROR if shape else Status.SUCCESS
+    return refresh(trigger).result(status, trace_id=trace, **facts, **ANSWERS[shape])
+
+
+def held(day: date) -> list[Held]:
+    """Hold back one table on the last two days."""
+    if (TODAY - day).days > 1:
+        return []
+    table = Refreshes("model.shop.stock_levels", f"{MAIN}.stock_levels", [day], "one of dbt")
+    return [Held(table, ["test.shop.not_null_stock_levels_product_id"])]
 
 
 def photograph(chromium: str, url: str, scheme: str) -> bytes:

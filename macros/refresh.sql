@@ -5,13 +5,13 @@
 
     Nothing here goes through adapter.dispatch, which would look in the user's own project first.
 -#}
-{% macro refresh(run_date=none, partition=none, models=none, enabled=true, on_error='warn', when='now') -%}
+{% macro refresh(run_date=none, partition=none, models=none, enabled=true, on_error='warn', wait=false, when='now') -%}
     {%- if not execute -%}
     {%- elif enabled | string | lower in ['false', 'no', 'off', '0', 'none', ''] -%}
         {%- do log('[anymetrics] nothing is refreshed: enabled is ' ~ (enabled | string), info=true) -%}
     {%- elif env_var('DBT_ANYMETRICS_PLUGIN', '') -%}
         {#- The listener in Python reads this line, which only dbt's log file shows: dbt_anymetrics/integrations/dbt_plugin.py knows its form. -#}
-        {%- set request = anymetrics._request(run_date, partition, models, on_error, when) -%}
+        {%- set request = anymetrics._request(run_date, partition, models, on_error, wait, when) -%}
         {%- do log('[anymetrics] refresh after this run: ' ~ request, info=false) -%}
     {%- elif env_var('DBT_ANYMETRICS_AROUND', '') -%}
         {%- do log("[anymetrics] 'dbt-anymetrics dbt' refreshes after this run, by its own options", info=true) -%}
@@ -30,7 +30,7 @@
 {%- endmacro %}
 
 {#- Text only, because tojson raises for a date, which is what an unquoted date in --vars is. -#}
-{% macro _request(run_date, partition, models, on_error, when) -%}
+{% macro _request(run_date, partition, models, on_error, wait, when) -%}
     {%- set request = {'on_error': on_error | string, 'invocation_id': invocation_id | string} -%}
     {%- if when != 'now' -%}
         {%- do request.update({'when': when | string}) -%}
@@ -43,6 +43,9 @@
     {%- endif -%}
     {%- if models is not none -%}
         {%- do request.update({'models': anymetrics._texts(models)}) -%}
+    {%- endif -%}
+    {%- if wait | string | lower not in ['false', 'no', 'off', '0', 'none', ''] -%}
+        {%- do request.update({'wait': true}) -%}
     {%- endif -%}
     {{- return(tojson(request)) -}}
 {%- endmacro %}

@@ -67,6 +67,11 @@ def _days(options: Options) -> Sequence[date]:
     if not options.models:
         hint = "Name them, as in -s orders, or -s '*' for every configured node"
         raise UsageError("no nodes are selected", where="--select", hint=hint)
+    return days_of(options)
+
+
+def days_of(options: Options) -> Sequence[date]:
+    """The dates that `--partition` gives. Raises UsageError."""
     if not options.partition or is_template(options.partition):
         raise UsageError("needs dates", where="--partition", hint="Write 2024-01-01..2024-06-30, or a list of dates")
     zone = time_zone(options.timezone)
@@ -92,7 +97,12 @@ def _table(item: Item) -> str:
 
 
 def _ask(options: Options, number: int) -> None:
-    what = f"{number:,} refreshes are many, and there is nobody to ask"
+    ask(options, f"{number:,} refreshes", number)
+
+
+def ask(options: Options, things: str, number: int) -> None:
+    """Ask before many things are sent. Raises UsageError when the answer is no, and when there is nobody to ask."""
+    what = f"{things} are many, and there is nobody to ask"
     nobody = UsageError(what, where="backfill", hint="Look at it with --dry-run, and give --yes to send them")
-    if number > ASKED_ABOVE and not agreed(options, f"Send {number:,} refreshes?", nobody):
+    if number > ASKED_ABOVE and not agreed(options, f"Send {things}?", nobody):
         raise UsageError("nothing was sent", where="backfill")

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from dbt_anymetrics.commands.freshness import Waited, is_vain, note_triggered, read_baselines, wait_for
 from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
+from dbt_anymetrics.commands.remarks import where_to_look
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Artifact, Document
 from dbt_anymetrics.ledger.database import DamagedError
@@ -61,10 +62,15 @@ def show_nothing(_written: Document) -> None:
 
 def switched_off(options: Options, reporter: Reporter, show: Show) -> Ending | None:
     """The end of a command that the kill switch forbids, if it does. Raises UsageError for a switch of another word."""
+    return unsent(document(options, [], None), reporter, show) if is_switched_off(reporter) else None
+
+
+def is_switched_off(reporter: Reporter) -> bool:
+    """Whether the kill switch is on, which is said then. Raises UsageError for a switch of another word."""
     if is_enabled():
-        return None
+        return False
     reporter.warning(f"nothing is refreshed: switched off by {ENABLED_VARIABLE}={os.environ[ENABLED_VARIABLE]}")
-    return unsent(document(options, [], None), reporter, show)
+    return True
 
 
 def unsent(written: Document, reporter: Reporter, show: Show) -> Ending:
@@ -87,7 +93,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
     if plan.options.later:
         plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)
-    reporter.begin(plan.items, plan.opening(connection) if connection else None)
+    reporter.begin(plan.items, plan.opening(connection) if connection and plan.planned else None)
     waited = _sent(plan, connection, outcomes, reporter) if connection else Waited()
     return _end(plan, outcomes, artifact, reporter, show, waited)
 
@@ -229,5 +235,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     if not _tells_of_pending_itself(plan.options) and (pending := outcomes.pending_beside(plan.invocations)):
         reporter.warning(str(pending))
     reporter.end(counts)
+    if not counts.all_well and outcomes.is_kept:
+        reporter.note(where_to_look(plan.options, artifact.folder))
     show(written)
     return Ending(counts, exit_code or int(outcomes.is_lost))

@@ -16,6 +16,7 @@ from dbt_anymetrics import __version__
 from dbt_anymetrics.commands import checks
 from dbt_anymetrics.commands.checks import Look, WarningError, look_at, show_check, verdict
 from dbt_anymetrics.commands.dbt import find_dbt
+from dbt_anymetrics.commands.plan_checks import guessed_plans, named_plans
 from dbt_anymetrics.commands.prepare import connection_of, orders_for, project_of
 from dbt_anymetrics.commands.remarks import NO_SETTINGS
 from dbt_anymetrics.dbt_run.artifacts import read_manifest
@@ -45,6 +46,8 @@ def doctor(options: Options) -> int:
                     ("settings", checks.settings),
                     ("call", checks.probe),
                     ("known", lambda options: _known(options, names()[0])),
+                    ("plans", lambda options: named_plans(options, names()[0])),
+                    ("guess", lambda options: guessed_plans(options, names()[0])),
                 ),
             ),
         ),
@@ -118,6 +121,8 @@ _LISTS = "'dbt-anymetrics backfill -s \"*\" --partition run_date --dry-run'"
 def _known(options: Options, names: dict[str, Owner]) -> str:
     """Whether AnyMetrics knows the tables by lineage, and what is nearly the same of those that it does not."""
     tables = {in_lineage(name): owner.unique_id for name, owner in names.items() if not owner.external}
+    if not tables:
+        return "there is no table to look for"
     unknown, known = _unknown(options, tables)
     if not unknown:
         return f"all {len(tables)} by lineage"

@@ -1,14 +1,20 @@
-"""What is odd about a plan, and said before it is carried out."""
+"""What is odd about a plan, said before it is carried out, and where to look when something failed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import os
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from dbt_anymetrics.dbt_run.frozen import frozen
 from dbt_anymetrics.dbt_run.inputs import Inputs
+from dbt_anymetrics.dbt_run.project import Project
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.ledger.database import is_address
 from dbt_anymetrics.ledger.ledger import Ledger
+from dbt_anymetrics.options import Options
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.plan import NOT_SELECTED
 from dbt_anymetrics.result import Item, Refresh
@@ -69,3 +75,42 @@ def named(candidates: Sequence[str]) -> str:
     """The first of several AnyMetrics and tenants, and how many more there are."""
     more = len(candidates) - _CANDIDATES
     return "; ".join([*candidates[:_CANDIDATES], *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def where_to_look(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """Name the commands that tell what failed, with the options with which they find the same ledger from here."""
+    given = " ".join(map(shlex.quote, _same_ledger(options, folder, environment)))
+    same = " with the same options" if given else ""
+    report = f"dbt-anymetrics report --open {given}".rstrip()
+    return f"AnyMetrics: Run '{report}' to see what failed and why, or 'dbt-anymetrics status'{same}"
+
+
+def _same_ledger(options: Options, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """The options that the environment and the current folder do not give by themselves."""
+    project_dir = options.project_dir
+    if project_dir and not _is_same(Project(project_dir, None, {}).folder, Project(None, None, environment).folder):
+        yield from ("--project-dir", project_dir)
+    else:
+        project_dir = None
+    if not _is_same(folder, _found(project_dir, environment)):
+        yield from ("--target-path", str(folder.absolute()))
+    for option, variable, value in (
+        ("--state", "ANYMETRICS_STATE", options.state),
+        ("--url", "ANYMETRICS_URL", options.url),
+        ("--tenant-id", "ANYMETRICS_TENANT_ID", options.tenant_id),
+    ):
+        # The address of a database may hold a password, and a line of a log is public.
+        if value and value != environment.get(variable) and not (option == "--state" and is_address(value)):
+            yield from (option, value)
+
+
+def _found(project_dir: str | None, environment: Mapping[str, str]) -> Path | None:
+    """The target folder that a command finds with no other options; None where it cannot be worked out."""
+    try:
+        return Project(project_dir, None, environment).target
+    except UsageError:
+        return None
+
+
+def _is_same(one: Path, other: Path | None) -> bool:
+    return other is not None and one.resolve() == other.resolve()

@@ -35,7 +35,8 @@ def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
     yield from (f"WARN {note}" for note in lost(opened))
     yield from (f"WARN {note}" for note in read_only(opened))
     pending = causes(ledger.entries())
-    yield from status_lines(pending, ledger.mistakes(), ledger.commands(_COMMANDS), ledger.elsewhere())
+    rest = ledger.mistakes(), ledger.awaited(), ledger.commands(_COMMANDS), ledger.elsewhere()
+    yield from status_lines(pending, *rest)
 
 
 def _json(ledger: Ledger) -> Iterator[str]:
@@ -46,5 +47,10 @@ def _json(ledger: Ledger) -> Iterator[str]:
     for entry in ledger.entries():
         yield before + encode(entry).decode()
         before = ","
-    rest = {"mistakes": ledger.mistakes(), "commands": ledger.commands(_COMMANDS), "elsewhere": ledger.elsewhere()}
+    rest = {
+        "mistakes": ledger.mistakes(),
+        "waiting": ledger.awaited(),
+        "commands": ledger.commands(_COMMANDS),
+        "elsewhere": ledger.elsewhere(),
+    }
     yield f"], {encode(rest).decode()[1:]}"

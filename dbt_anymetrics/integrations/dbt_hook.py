@@ -47,6 +47,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     models: list[str] | None = None
     on_error: str = "warn"
     when: str = "now"
+    wait: bool = False
     invocation_id: str | None = None
 
 
@@ -147,6 +148,8 @@ def _request(text: str) -> Request:
         raise UsageError(f"on_error is {request.on_error!r}, neither warn nor fail", where="anymetrics.refresh()")
     if request.when not in ("now", "later"):
         raise UsageError(f"when is {request.when!r}, neither now nor later", where="anymetrics.refresh()")
+    if request.when == "later" and request.wait:
+        raise UsageError("when='later' sends nothing that wait=true could wait for", where="anymetrics.refresh()")
     # An undefined name in Jinja arrives as an empty text or list, and must not be taken for no argument at all.
     for name in ("run_date", "partition", "models"):
         if getattr(request, name) in ("", []):
@@ -164,6 +167,7 @@ def _options(request: Request, invocation: Invocation) -> Options:
         hook_partition=request.partition,
         models=request.models or (),
         later=request.when == "later",
+        wait=request.wait or None,
     )
 
 

@@ -60,6 +60,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     force: bool = False,
     threads: int | None = None,
     fail_fast: bool = False,
+    wait: bool = False,
+    wait_timeout: float | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Refresh in AnyMetrics what the last dbt run in a project rebuilt, as the command `dbt-anymetrics refresh` does.
@@ -92,6 +94,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         later=when == "later",
         threads=threads,
         fail_fast=fail_fast,
+        wait=wait,
+        wait_timeout=wait_timeout,
         quiet=quiet,
         **(access.options() if access else {}),
     )

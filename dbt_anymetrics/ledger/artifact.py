@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.files import clear_drafts, create, draft_of, mode_of, read_regular
+from dbt_anymetrics.files import clear_drafts, mode_of, read_regular, write_whole
 from dbt_anymetrics.result import Item, PlanSeen, Result, shown
 
 FILE_NAME = "anymetrics_results.json"
@@ -75,6 +74,7 @@ class Artifact:
     """The artifact of one target folder, as a command takes the place of an older one."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._path = folder / FILE_NAME
         self._mode = mode_of(self._path)
         # A command that is killed must not leave the results of another behind.
@@ -84,17 +84,10 @@ class Artifact:
 
     def write(self, document: Document) -> None:
         """Write it, whole at every moment. Raises RecordError."""
-        draft = draft_of(self._path)
         try:
             # Where every dbt run has a copy of the project for itself, there is none yet.
             self._path.parent.mkdir(exist_ok=True)
-            try:
-                with BufferedWriter(create(draft, self._mode)) as file:
-                    file.writelines(document.pieces())
-                draft.replace(self._path)
-            finally:
-                with suppress(OSError):
-                    draft.unlink(missing_ok=True)
+            write_whole(self._path, document.pieces(), self._mode)
         except OSError as error:
             hint = "It is for people and programs that read it; what was sent is not affected"
             raise RecordError(f"cannot be written ({error.strerror})", where=str(self._path), hint=hint) from None

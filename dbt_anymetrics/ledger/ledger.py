@@ -24,10 +24,23 @@ from dbt_anymetrics.ledger.entries import (
     moment,
     refreshes,
 )
+from dbt_anymetrics.ledger.history import (
+    AT_ONCE,
+    DROPPED,
+    MISTAKES,
+    OF_PENDING,
+    OUTCOMES,
+    Dropped,
+    Mistake,
+    Past,
+    as_dropped,
+    as_mistake,
+    as_past,
+)
 from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import External, Item, LazyCollection, Refresh, Result, Status, Timing
 
-_WAYS = {
+WAYS = {
     "backfill": "dbt-anymetrics backfill",
     "dbt": "dbt-anymetrics dbt",
     "hook": "the hook",
@@ -273,6 +286,38 @@ class Ledger:
         )
         return [as_command(row, dead) for row in rows]
 
+    def service(self) -> tuple[str, str] | None:
+        """The address and the tenant that this is known of, or None where nothing is known."""
+        rows = self._rows("SELECT address, tenant_id FROM service WHERE id = ?", self._service or 0)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def history(self, since: datetime | None = None) -> Iterator[Past]:
+        """Everything that was tried, the newest first; of what is still pending, also what was tried before `since`."""
+        first = self._newest + 1
+        for row in self._walk(OUTCOMES, first):
+            past = as_past(row)
+            if since and past.ended_at < since:
+                break
+            first = row[0]
+            yield past
+        if since:
+            yield from map(as_past, self._walk(OF_PENDING, first))
+
+    def _walk(self, query: str, before: int) -> Iterator[Row]:
+        while rows := self._rows(query, before, self._service or 0):
+            yield from rows
+            if len(rows) < AT_ONCE:
+                return
+            before = rows[-1][0]
+
+    def dropped(self) -> list[Dropped]:
+        """What the user gave up."""
+        return [as_dropped(row) for row in self._rows(DROPPED, self._service or 0)]
+
+    def wrong(self) -> list[Mistake]:
+        """The nodes of `mistakes`, and when each was found."""
+        return [as_mistake(row) for row in self._rows(MISTAKES, self._service or 0)]
+
     def _dead(self) -> set[int]:
         """The commands that were killed, or lost their ledger, and that no command has noted as ended since.
 
@@ -350,8 +395,13 @@ def as_result(row: Row) -> Result:
     )
 
 
+def way(kind: str) -> str:
+    """What a user calls a kind of command."""
+    return WAYS.get(kind, f"dbt-anymetrics {kind}")
+
+
 def _already(result: Result, kind: str) -> Result:
-    way = _WAYS.get(kind, "an earlier command")
+    way = WAYS.get(kind, "an earlier command")
     message = f"already refreshed by {way}; --force sends it again"
     return msgspec.structs.replace(result, status=Status.SKIPPED, message=message)
 

@@ -10,7 +10,7 @@ import click
 
 from dbt_anymetrics.output.grouping import Group, describe, grouped, nodes_are
 from dbt_anymetrics.output.text import LABELS
-from dbt_anymetrics.result import Item, Refresh, Result, Status, count
+from dbt_anymetrics.result import Item, Refresh, Result, Status, count, shown
 from dbt_anymetrics.text import one_line
 
 
@@ -20,12 +20,9 @@ def plan_lines(items: Iterable[Item], *, every: bool = False) -> Iterator[str]:
     Nodes that the run did not touch are counted; `every` lists these, and each node of a reason that many share.
     """
     planned = (item for item in items if isinstance(item, Refresh))
-    for (unique_id, table), group in groupby(planned, lambda refresh: (refresh.unique_id, refresh.table_name)):
-        yield _line(
-            "REFRESH",
-            "green",
-            f"{table} for {date_ranges(refresh.partition for refresh in group)} ({one_line(unique_id, 300)})",
-        )
+    for (unique_id, table, note), group in groupby(planned, _row):
+        days = date_ranges(refresh.partition for refresh in group)
+        yield _line("REFRESH", "green", f"{table} for {days} ({one_line(unique_id, 300)})" + (note and f": {note}"))
     others = (item for item in items if isinstance(item, Result))
     for each in others if every else grouped(others):
         yield from _reason(each) if isinstance(each, Group) else [_single(each)]
@@ -33,6 +30,11 @@ def plan_lines(items: Iterable[Item], *, every: bool = False) -> Iterator[str]:
     already = f", {counts.already} already refreshed" if counts.already else ""
     untouched = f", {counts.untouched} not touched" if counts.untouched else ""
     yield f"Plan: {counts.not_sent} to refresh, {counts.skip} skipped, {counts.error} wrong{already}{untouched}."
+
+
+def _row(refresh: Refresh) -> tuple[str, str, str]:
+    """What the dates of one line have in common."""
+    return refresh.unique_id, refresh.table_name, shown(refresh).message or ""
 
 
 def _reason(group: Group) -> Iterator[str]:

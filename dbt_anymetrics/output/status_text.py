@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import click
 
+from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.ledger.entries import CommandEntry, Elsewhere, Entry
 from dbt_anymetrics.output.plan_text import date_ranges
 from dbt_anymetrics.result import Result
@@ -63,15 +64,20 @@ def causes(entries: Iterable[Entry]) -> list[Cause]:
 def status_lines(
     pending: Sequence[Cause],
     mistakes: Sequence[Result],
+    awaited: Sequence[Awaited],
     commands: Sequence[CommandEntry],
     elsewhere: Sequence[Elsewhere],
 ) -> Iterator[str]:
-    """What is pending by cause, the nodes with wrong settings, the last commands, and what is pending elsewhere."""
+    """What is pending by cause, nodes with wrong settings, plans to wait for, the last commands, what is elsewhere."""
     yield "Pending" if pending or mistakes else "Nothing is pending."
     for cause in pending:
         yield from cause.lines()
     for mistake in mistakes:
         yield f"  {click.style('WRONG', fg='red')} {mistake.unique_id}: {one_line(mistake.message or '', 1000)}"
+    if awaited:
+        yield ""
+        yield "Triggered, and not seen refreshed since ('dbt-anymetrics wait' waits for it)"
+        yield from (f"  {_awaited(each)}" for each in awaited)
     yield ""
     yield "Last commands" if commands else "No command is known."
     for command in commands:
@@ -88,6 +94,12 @@ def _reason(entry: Entry) -> str:
         return f"wait until a failed test passes ({names})"
     reason = one_line(entry.message or "not sent", 500)
     return reason if not entry.perhaps_sent or "may have refreshed" in reason else f"{reason} (perhaps sent)"
+
+
+def _awaited(awaited: Awaited) -> str:
+    message = awaited.message or (awaited.baseline.unknown and f"cannot tell: {awaited.baseline.unknown}")
+    reason = f": {one_line(message, 500)}" if message else ""
+    return f"{click.style('WAITING', fg='yellow')} plan {awaited.plan} since {_minute(awaited.since)}{reason}"
 
 
 def _command(entry: CommandEntry) -> str:

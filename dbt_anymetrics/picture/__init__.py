@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dbt_anymetrics.picture.causes import Cause
 from dbt_anymetrics.picture.data import encode
+from dbt_anymetrics.picture.markdown import markdown
 from dbt_anymetrics.picture.model import Attempt, Cell, Outcome, Run, Status, Table
 from dbt_anymetrics.picture.page import Live, Page, render
 from dbt_anymetrics.picture.picture import Picture
@@ -23,5 +24,6 @@ __all__ = [
     "Status",
     "Table",
     "encode",
+    "markdown",
     "render",
 ]

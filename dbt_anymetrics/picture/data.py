@@ -135,7 +135,8 @@ def _outcome(outcome: Outcome) -> Sequence[object]:
 
 
 def _run(run: Run) -> Sequence[object]:
-    return run.name, _milliseconds(run.started), round(run.seconds * 1000), run.refreshed, run.failed
+    took = -1 if run.seconds is None else round(run.seconds * 1000)
+    return run.name, _milliseconds(run.started), took, run.refreshed, run.failed, run.not_sent, run.note
 
 
 def _text(text: str) -> str:

@@ -79,20 +79,26 @@ def when(attempt: Attempt) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One command that sent refreshes."""
+    """One command that sent refreshes; without `seconds` while its end is not known. `note` says what is odd of it."""
 
     name: str
     started: datetime
-    seconds: float
+    seconds: float | None
     refreshed: int
     failed: int
+    not_sent: int = 0
+    note: str = ""
 
 
 @dataclass(slots=True)
 class Cell:
-    """All attempts of one table and date, oldest first; there is at least one."""
+    """All attempts of one table and date, oldest first; there is at least one.
+
+    `earlier` counts refreshes before them, of which no more is known.
+    """
 
     attempts: list[Attempt]
+    earlier: int = 0
 
     @property
     def last(self) -> Attempt:
@@ -102,7 +108,7 @@ class Cell:
     @property
     def times(self) -> int:
         """How often it was refreshed."""
-        return sum(attempt.outcome.status is Status.REFRESHED for attempt in self.attempts)
+        return self.earlier + sum(attempt.outcome.status is Status.REFRESHED for attempt in self.attempts)
 
     @property
     def status(self) -> Status:

@@ -46,6 +46,8 @@ class Page:
     steps: Sequence[tuple[str, str]] = ()
     """What to do while there is nothing to show: each a sentence, and lines to copy."""
     live: Live | None = None
+    notes: Sequence[str] = ()
+    """What the reader has to know of the whole, each a sentence."""
 
 
 def render(picture: Picture, page: Page) -> str:

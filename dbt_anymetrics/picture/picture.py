@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from dbt_anymetrics.picture.causes import Cause, causes
 from dbt_anymetrics.picture.model import Attempt, Cell, Run, Status, Table
@@ -27,10 +28,17 @@ class Picture:
 
     @classmethod
     def of(
-        cls, attempts: Iterable[Attempt], *, tags: Mapping[Table, Sequence[str]] | None = None, runs: Sequence[Run] = ()
+        cls,
+        attempts: Iterable[Attempt],
+        *,
+        tags: Mapping[Table, Sequence[str]] | None = None,
+        runs: Sequence[Run] = (),
+        earlier: Mapping[tuple[Table, date], int] | None = None,
     ) -> Picture:
-        """Arrange attempts, given oldest first."""
+        """Arrange attempts, given oldest first; `earlier` counts refreshes of their tables and dates before them."""
         rows, unplaced = _placed(attempts)
+        for (table, day), number in (earlier or {}).items():
+            rows[table][day].earlier = number
         tables = dict(sorted(rows.items(), key=lambda row: ([part.casefold() for part in row[0]], row[0])))
         days = sorted({day for row in tables.values() for day in row}, reverse=True)
         found = causes((cell for row in tables.values() for cell in row.values()), unplaced)
@@ -47,11 +55,22 @@ class Picture:
         yield from (attempt for cell in self.cells for attempt in cell.attempts)
         yield from self.unplaced
 
-    @property
+    @cached_property
     def counts(self) -> Counter[Status]:
         """How many cells have which status. An attempt without a cell is counted too when it did not succeed."""
         beside = (each.outcome.status for each in self.unplaced if each.outcome.status is not Status.REFRESHED)
         return Counter([*(cell.status for cell in self.cells), *beside])
+
+    @property
+    def slowest(self) -> list[tuple[Table, float, float]]:
+        """The tables whose refreshes took longest, with the median and the longest of their seconds."""
+        timed = ((table, _seconds(cells)) for table, cells in self.tables.items())
+        found = [(table, taken[len(taken) // 2], taken[-1]) for table, taken in timed if taken]
+        return sorted(found, key=lambda each: -each[1])
+
+
+def _seconds(cells: Mapping[date, Cell]) -> list[float]:
+    return sorted(each.seconds for cell in cells.values() for each in cell.attempts if each.seconds is not None)
 
 
 def _placed(attempts: Iterable[Attempt]) -> tuple[Rows, list[Attempt]]:

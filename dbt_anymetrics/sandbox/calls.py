@@ -88,7 +88,12 @@ def plan_details(world: World, request: Request) -> Answer:
     """Get Materialization Plan Details, printed without the envelope."""
     wanted = _query(request).text("uuid")
     plan = _known(world.plans.with_id(wanted), wanted)
-    refresh = {"cron": None, "isScheduleUpdate": False, "updateUpperInterval": 0, "updateLowerInterval": 0}
+    refresh = {
+        "cron": plan.cron,
+        "isScheduleUpdate": plan.cron is not None,
+        "updateUpperInterval": 0,
+        "updateLowerInterval": 0,
+    }
     return success(
         {
             **_listed(plan),

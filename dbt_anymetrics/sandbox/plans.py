@@ -15,6 +15,9 @@ from time import monotonic
 EVERY_TABLE = "every_table"
 """The plan of a sandbox that is told of none. Every table that is triggered moves it."""
 
+CRON = "0 0 2 * * ?"
+"""The schedule of a plan that has one: two o'clock each night."""
+
 _SECOND = timedelta(seconds=1)
 
 
@@ -29,11 +32,15 @@ class PlanFault(str, Enum):
 
 @dataclass
 class Plan:
-    """A plan. `tables` is None for one that every table moves, and empty for an external one, which no table moves."""
+    """A plan. `tables` is None for one that every table moves, and empty for an external one, which no table moves.
+
+    One with a `cron` follows that schedule, and no table moves it either.
+    """
 
     name: str
     tables: Sequence[str] | None
     refreshed: datetime
+    cron: str | None = None
     partitions: set[date] = field(default_factory=set)
 
     @property
@@ -54,6 +61,8 @@ class Plan:
 
     def is_moved_by(self, table: str) -> bool:
         """Whether it depends on this `catalog.schema.table`; its own tables may be named by the last parts alone."""
+        if self.cron:
+            return False
         return self.tables is None or any(f".{table}".endswith(f".{own}") for own in self.tables)
 
 
@@ -70,7 +79,8 @@ class _Move:
 class Plans:
     """The plans, which a trigger moves after a while; safe to share between threads.
 
-    `clock` counts seconds, and `now` is the local time, of which the server's times are made.
+    `scheduled` are more plans, which follow a schedule. `clock` counts seconds, and `now` is the local time, of which
+    the server's times are made.
     """
 
     def __init__(
@@ -80,10 +90,12 @@ class Plans:
         fault: PlanFault | None = None,
         clock: Callable[[], float] = monotonic,
         now: Callable[[], datetime] = datetime.now,
+        scheduled: Iterable[str] = (),
     ) -> None:
         start = now().replace(microsecond=0) - timedelta(days=1)
-        given = plans or {EVERY_TABLE: None}
-        self._plans = {name: Plan(name, tables, start) for name, tables in given.items()}
+        own = dict.fromkeys(scheduled)
+        given = {**(plans or ({} if own else {EVERY_TABLE: None})), **own}
+        self._plans = {name: Plan(name, tables, start, CRON if name in own else None) for name, tables in given.items()}
         self._moves_after = moves_after
         self._fault = fault
         self._clock = clock

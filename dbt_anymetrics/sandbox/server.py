@@ -50,8 +50,9 @@ class Sandbox:
     threads, before the answer is sent.
 
     `plans` are names with the tables that move each: None for every table, none for an external plan. A trigger moves
-    them after `moves_after` seconds, unless `plan_fails`. `tables` are `catalog.schema.table` that lineage lists beside
-    those triggered, and `lineage_edges` is how many edges it has at least. Every answer waits for `slow` seconds.
+    them after `moves_after` seconds, unless `plan_fails`. `scheduled` are plans that no trigger moves. `tables` are
+    `catalog.schema.table` that lineage lists beside those triggered, and `lineage_edges` is how many edges it has at
+    least. Every answer waits for `slow` seconds.
 
     Raises ValueError for an identity that could not be sent, and OSError on `start` when the port is taken.
     """
@@ -71,6 +72,7 @@ class Sandbox:
         plans: Mapping[str, Sequence[str] | None] | None = None,
         moves_after: float = MOVES_AFTER,
         plan_fails: PlanFault | None = None,
+        scheduled: Iterable[str] = (),
         tables: Iterable[str] = (),
         lineage_edges: int = 0,
         slow: float = 0,
@@ -80,7 +82,7 @@ class Sandbox:
         self._port = port
         self._identity = Identity(tenant_id, auth_type, auth_value)
         lineage = Lineage(tables, lineage_edges)
-        self._plans = Plans(plans, moves_after, plan_fails)
+        self._plans = Plans(plans, moves_after, plan_fails, scheduled=scheduled)
         world = World(tenant_id, self._plans, lineage, Tokens(app_id, app_secret))
         self._api = Api(self._identity, world, answers, on_request)
         self._slow = slow

@@ -12,6 +12,7 @@ ALL = "/lineage/queryAll"
 OF_VERTEX = "/lineage/queryVertexLineage"
 
 PHYSICAL_TABLE = "PHYSICAL_TABLE"
+METRIC = "METRIC"
 
 SECONDS = 120
 """The whole lineage is slow: other clients of the product allow it this long."""
@@ -51,13 +52,15 @@ def lineage(client: Asker) -> Reading[tuple[Edge, ...]]:
     return Reading.of(client.ask(call), _edges)
 
 
-def lineage_of(client: Asker, table: str) -> Reading[tuple[Edge, ...]]:
-    """Ask what is made of one table, which is `catalog.schema.table` (AnyMetrics API page, View Asset Lineage).
+def lineage_of(client: Asker, table: str, steps: int = 1) -> Reading[tuple[Edge, ...]]:
+    """Ask what is made of one table within so many steps (AnyMetrics API page, View Asset Lineage).
+
+    The table is `catalog.schema.table`.
 
     The API page requires all four parameters. No edge means that AnyMetrics does not know the table, or that nothing is
     made of it.
     """
-    query = {"vertex_id": table, "vertex_type": PHYSICAL_TABLE, "input_step": 0, "output_step": 1}
+    query = {"vertex_id": table, "vertex_type": PHYSICAL_TABLE, "input_step": 0, "output_step": steps}
     return Reading.of(client.ask(Call(method="GET", path=f"{OF_VERTEX}?{urlencode(query)}", form=_Answer)), _edges)
 
 

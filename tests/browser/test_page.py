@@ -114,7 +114,7 @@ def test_runs_and_slow_tables_are_listed(tab: Open, file: File) -> None:
     slow = [attempt(table=ORDERS._replace(name=name)) for name in ("fast", "slow")]
     timed = [each.__class__(**{**fields(each), "seconds": took}) for each, took in zip(slow, (0.5, 75.0), strict=True)]
     opened = tab(file(timed, runs=[Run("dbt build", NOON, 61, 2, 1)], tags={slow[0].table: ["nightly"]}))
-    assert texts(opened, "#runs tbody .n") == ["1 min 1 s", "2", "1", "1 min 15 s", "1 min 15 s", "0.50 s", "0.50 s"]
+    assert texts(opened, "#runs tbody .n") == ["1 min 1 s", "2", "1", "0", *["1 min 15 s"] * 2, *["0.50 s"] * 2]
     assert texts(opened, "#runs .link") == ["slow", "fast"]
     opened.select_option("#tag", "nightly")
     assert texts(opened, "#body .row:not(.group) .name") == ["fast"]

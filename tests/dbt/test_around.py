@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbt_anymetrics.sandbox import Sandbox
+from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.expected import MAIN, sent
 from tests.shop import DAY, DBT, DS, Shop
 
@@ -61,6 +61,16 @@ def test_the_target_path_is_understood_in_both_spellings(shop: Shop, sandbox: Sa
     assert around(shop, *ONE, *option).returncode == 0
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]
     assert (shop.folder / "elsewhere" / "anymetrics_results.json").is_file()
+
+
+def test_a_failure_names_the_report_of_the_same_ledger(shop: Shop) -> None:
+    with Sandbox(answers=lambda _number: Shape.NO_PERMISSION) as refusing:
+        environment = {**refusing.environment, "ANYMETRICS_DBT": DBT}
+        done = shop.program("dbt", *ONE, "--target-path", "elsewhere", **environment)
+        elsewhere = shop.folder / "elsewhere"
+        assert f"AnyMetrics: Run 'dbt-anymetrics report --open --target-path {elsewhere}' to see" in done.stderr
+        report = shop.cli("report", "--target-path", str(elsewhere), **refusing.environment)
+    assert (report.returncode, "1 failed" in report.stdout) == (0, True)
 
 
 def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: Sandbox) -> None:

@@ -188,6 +188,7 @@ def test_a_message_that_the_terminal_cannot_show_stops_nothing(encoding: str, ho
     assert "model.shop.dim_customers: " in output
     assert "Logging error" not in output
     assert "AnyMetrics: Done. OK=0 ERROR=1" in output
+    assert "AnyMetrics: Run 'dbt-anymetrics report --open' to see what failed and why" in output
 
 
 def test_a_failing_hook_of_others_does_not_stop_the_refresh(shop: Shop, sandbox: Sandbox) -> None:
@@ -431,3 +432,16 @@ def test_a_call_from_a_node_is_said_not_to_be_matched_while_two_commands_run(
     done = hooked.run([sys.executable, "-c", NESTED, str(hooked.folder), str(other.folder), "LogSeedResult"], {})
     assert done.stdout.count("AnyMetrics is not refreshed: 2 dbt commands run in this process") == 1, done.stdout
     assert sent(sandbox) == [(f"{MAIN}.raw_orders", DAY), (f"{MAIN}.raw_customers", DAY)]
+
+
+def test_the_hook_waits_where_it_is_asked_to(shop: Shop, sandbox: Sandbox) -> None:
+    project = shop.folder / "dbt_project.yml"
+    on_marts = "        anymetrics.datasource: duckdb\n"
+    before, _, after = project.read_text().rpartition(on_marts)
+    project.write_text(f"{before}{on_marts}        anymetrics.plans: every_table\n{after}")
+    called = "{{ anymetrics.refresh(on_error='fail', wait=true) }}"
+    done = hook(shop, called).dbt(*ONE, *DS, ANYMETRICS_WAIT_TIMEOUT="0.1")
+    assert "Waiting for 1 plan to be refreshed, for at most 0.1 s: every_table" in done.stdout
+    assert "WAITING plan every_table: not seen refreshed within 0.1 s" in done.stdout
+    assert done.returncode == 1
+    assert len(sent(sandbox)) == 1

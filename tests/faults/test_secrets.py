@@ -369,7 +369,8 @@ def test_the_ledger_of_a_killed_command_and_its_arguments_hold_no_secret(tmp_pat
             stdout, stderr = process.communicate(timeout=60)
         go_on.set()
     assert "refresh" in shown
-    assert len(rows(shop.target, "SELECT * FROM outcome")) == 9
+    # The last answers before the kill may not have been written yet.
+    assert len(rows(shop.target, "SELECT * FROM outcome")) in (7, 8, 9)
     killed = subprocess.CompletedProcess(command, 0, stdout + shown, stderr)
     assert SECRET not in everything_of(killed, tmp_path)
 

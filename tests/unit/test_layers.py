@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": {"planning"},
     "output": {"ledger"},
     "sending": {"server", "ledger", "planning", "output"},
-    "commands": {"dbt_run", "planning", "server", "ledger", "sending", "output", "parameters", "sandbox"},
+    "commands": {"dbt_run", "planning", "server", "ledger", "sending", "output", "parameters", "picture", "sandbox"},
     "integrations": {"commands", "dbt_run", "ledger", "output", "parameters", "planning", "server"},
     "airflow": {"integrations"},
     "dagster": {"integrations"},

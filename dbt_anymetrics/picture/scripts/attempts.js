@@ -50,10 +50,10 @@ function pastOfChosen() {
     ${lacksAttempts(table, day) && html`<p class="soft">There is no room here for older refreshes. ${everything()}</p>`}`;
 }
 
-function pastHead({name, full, tags, group: {source, catalog, schema}}) {
+function pastHead({name, full, tags, group: {source, place}}) {
   return html`<div class="bar"><h2><bdi>${name}</bdi></h2>${copyButton(full, "the table name", "Copy name")}
       <button type="button" class="close" data-act="close" aria-label="Close the history">×</button></div>
-    <p class="soft place"><bdi>${source}</bdi> <bdi>${catalog}.${schema}</bdi>${
+    <p class="soft place"><bdi>${source}</bdi> <bdi>${place}</bdi>${
       tags.map((tag) => html` <span class="tag">${tag}</span>`)}</p>`;
 }
 

@@ -12,11 +12,13 @@ function read(content) {
   const tables = [];
   const groups = content.groups.map(([source, catalog, schema, rows]) => {
     const group = {key: JSON.stringify([source, catalog, schema]), source, catalog, schema, tables: []};
+    const place = [catalog, schema].filter(Boolean).join(".");
+    group.place = place;
     for (const [name, cells, flat, tags] of rows) {
-      const full = `${source}.${catalog}.${schema}.${name}`;
+      const full = [source, place, name].filter(Boolean).join(".");
       const table = {
         key: JSON.stringify([source, catalog, schema, name]), index: tables.length, group, name, cells, tags, attempts: [],
-        text: `${full} ${tags.join(" ")}`.toLowerCase(), full: `${source}.\`${catalog}.${schema}\`.${name}`,
+        text: `${full} ${tags.join(" ")}`.toLowerCase(), full: place ? `${source}.\`${place}\`.${name}` : name,
       };
       for (let at = 0; at < flat.length; at += 5) table.attempts.push(attempt(table, ...flat.slice(at, at + 5)));
       tables.push(table);

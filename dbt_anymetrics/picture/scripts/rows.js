@@ -80,7 +80,7 @@ class GroupRow extends Row {
 function groupTitle({group: {source, catalog, schema}, tables}) {
   const failures = tables.reduce((sum, {cells}) => sum + (cells.match(/[fx]/g)?.length ?? 0), 0);
   return html`<span class="twist" aria-hidden="true"></span><span class="source"><bdi>${source}</bdi></span>
-    <span class="schema"><bdi>${catalog}</bdi>.<b><bdi>${schema}</bdi></b></span>
+    <span class="schema">${catalog && html`<bdi>${catalog}</bdi>.`}<b><bdi>${schema}</bdi></b></span>
     <span class="soft">${number(tables.length)}<span class="hidden"> tables</span></span>
     ${failures > 0 && html`<span class="failures">${number(failures)}<span class="hidden"> failures</span></span>`}`;
 }

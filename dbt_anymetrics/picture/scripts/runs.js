@@ -5,10 +5,12 @@ function runs() {
 }
 
 function runTable() {
-  const rows = picture.runs.map(([name, started, took, refreshed, failed]) => html`<tr>
-    <th scope="row"><bdi>${name}</bdi></th><td>${clock(started)}</td><td class="n">${duration(took)}</td>
-    <td class="n">${number(refreshed)}</td><td class="n ${failed > 0 && "bad"}">${number(failed)}</td></tr>`);
-  return rows.length > 0 && card("runs-title", "Last runs", ["Run", "Started"], ["Took", "Refreshed", "Failed"], rows);
+  const rows = picture.runs.map(([name, started, took, refreshed, failed, unsent, note]) => html`<tr>
+    <th scope="row"><bdi>${name}</bdi>${note && html` <span class="soft">(${note})</span>`}</th><td>${clock(started)}</td>
+    <td class="n">${took >= 0 && duration(took)}</td><td class="n">${number(refreshed)}</td>
+    <td class="n ${failed > 0 && "bad"}">${number(failed)}</td><td class="n">${number(unsent)}</td></tr>`);
+  const numbers = ["Took", "Refreshed", "Failed", "Not sent"];
+  return rows.length > 0 && card("runs-title", "Last runs", ["Run", "Started"], numbers, rows);
 }
 
 function slowestTable() {

@@ -19,8 +19,8 @@ function hideTip() {
   tip.hidden = true;
 }
 
-function nameTip({name, group: {source, catalog, schema}}) {
-  return html`<b><bdi>${name}</bdi></b><span><bdi>${source}</bdi> <bdi>${catalog}.${schema}</bdi></span>`;
+function nameTip({name, group: {source, place}}) {
+  return html`<b><bdi>${name}</bdi></b><span><bdi>${source}</bdi> <bdi>${place}</bdi></span>`;
 }
 
 function cellTip({name, cells, attempts}, column) {

@@ -11,7 +11,7 @@ import pytest
 
 from dbt_anymetrics.sandbox import Received, Sandbox, Shape
 from dbt_anymetrics.sending.pace import Pace
-from tests.builders import manifest_json, node_json, run_json, write_artifacts
+from tests.builders import Json, manifest_json, node_json, run_json, write_artifacts
 from tests.expected import sent
 from tests.ledgers import pending
 from tests.shop import Shop
@@ -140,3 +140,64 @@ def test_a_stop_ends_the_wait_for_a_turn() -> None:
     begun = time.monotonic()
     pace.wait(stop)
     assert time.monotonic() - begun < 30
+
+
+def created(sandbox: Sandbox) -> list[Json]:
+    return [json.loads(each.body) for each in sandbox.received if each.path.endswith("/task/create")]
+
+
+RANGE = ("--partition", "2024-01-01..2024-01-31")
+
+
+def test_a_plan_is_computed_by_one_task(tmp_path: Path) -> None:
+    with Sandbox(plans={"daily_sales": None}) as sandbox:
+        done = Shop(tmp_path, sandbox.environment).cli(
+            "backfill", "--plan", "daily_sales", *RANGE, "--days-per-batch", "7"
+        )
+    assert done.returncode == 0, done.stderr
+    assert "AnyMetrics computes plan daily_sales, 2024-01-01 to 2024-01-31 (31 days) " in done.stderr
+    assert created(sandbox) == [
+        {"planName": "daily_sales", "startTime": "2024-01-01", "endTime": "2024-01-31", "dateIntervalOfLot": 7}
+    ]
+    assert sent(sandbox) == []
+
+
+NO_TASK = {
+    "no such plan": (("--plan", "daily_sale", *RANGE), "no plan is named daily_sale; did you mean daily_sales?"),
+    "no dates": (("--plan", "daily_sales"), "--partition: needs dates"),
+    "gaps": (("--plan", "daily_sales", "--partition", "2024-01-01, 2024-01-03"), "these dates have gaps"),
+    "nodes too": (("--plan", "daily_sales", "-s", "orders", *RANGE), "--select: does not go with --plan"),
+    "a pace": (("--plan", "daily_sales", "--pace", "5", *RANGE), "--pace: does not go with --plan"),
+    "an empty name": (("--plan", " ", *RANGE), "--plan: needs the name of a plan"),
+    "only a batch": (("--days-per-batch", "5", *RANGE), "--plan: needs the name of a plan"),
+    "many days": (("--plan", "daily_sales", "--partition", "2014-01-01..2024-01-01"), "days of one plan are many"),
+}
+
+
+@pytest.mark.parametrize("what", NO_TASK)
+def test_a_task_that_makes_no_sense_is_not_created(what: str, tmp_path: Path) -> None:
+    given, said = NO_TASK[what]
+    with Sandbox(plans={"daily_sales": None}) as sandbox:
+        done = Shop(tmp_path, sandbox.environment).cli("backfill", *given)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert created(sandbox) == []
+
+
+@pytest.mark.parametrize(("given", "environment"), [(["--dry-run"], {}), ([], {"ANYMETRICS_ENABLED": "false"})])
+def test_a_dry_run_and_the_kill_switch_create_no_task(
+    given: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Sandbox(plans={"daily_sales": None}) as sandbox:
+        shop = Shop(tmp_path, sandbox.environment)
+        done = shop.cli("backfill", "--plan", "daily_sales", *RANGE, *given, **environment)
+    assert done.returncode == 0
+    assert created(sandbox) == []
+
+
+def test_a_task_that_anymetrics_refuses_is_an_error(tmp_path: Path) -> None:
+    with Sandbox(answers=Shape.SYSTEM_ERROR) as sandbox:
+        done = Shop(tmp_path, sandbox.environment).cli("backfill", "--plan", "daily_sales", *RANGE)
+    assert done.returncode == 1
+    assert "Error: the list of plans: " in done.stderr
+    assert created(sandbox) == []

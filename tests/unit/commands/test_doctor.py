@@ -124,3 +124,76 @@ def test_the_nearest_name_comes_first() -> None:
     known = ["hive.mart.orders", "default_catalog.mart.Orders", "x.y.orders"]
     assert near_misses(TABLES[0], known)[0].endswith("(in another letter case)")
     assert near_misses("a.b.c", known) == []
+
+
+def with_plans(folder: Path, **meta: object) -> Path:
+    """A project whose one model has these settings."""
+    made = project(folder)
+    settings = {**META, **{f"anymetrics.{key}": value for key, value in meta.items()}}
+    (made / "target" / "manifest.json").write_text(json.dumps(manifest_json(node_json("orders", settings))))
+    return made
+
+
+def found(shop: Shop, name: str) -> tuple[bool, str]:
+    """Whether a check warns, and what it says."""
+    checks = json.loads(shop.cli("doctor", "--output", "json").stdout)["checks"]
+    [check] = [each for each in checks if each["name"] == name]
+    return check["warns"], check["finding"]
+
+
+PLAN_FAULTS = {
+    "daily_sale": "no plan is named daily_sale; did you mean daily_sales?",
+    "nightly": "nightly follows a schedule of its own (0 0 2 * * ?), so a trigger likely does nothing",
+    "outside": "outside is an external plan, which no trigger refreshes: set anymetrics.external_plan to ",
+}
+
+
+@pytest.mark.parametrize("name", PLAN_FAULTS)
+def test_a_plan_that_no_trigger_would_refresh_is_warned_of(name: str, tmp_path: Path) -> None:
+    plans: dict[str, list[str] | None] = {"daily_sales": None, "outside": []}
+    with Sandbox(tables=TABLES, plans=plans, scheduled=["nightly"]) as sandbox:
+        shop = Shop(with_plans(tmp_path, plans=["daily_sales", name]), sandbox.environment)
+        warns, finding = found(shop, "plans")
+        assert shop.cli("doctor").returncode == 0
+        assert shop.cli("doctor", "--strict").returncode == 1
+    assert warns
+    assert finding.startswith(PLAN_FAULTS[name])
+
+
+def test_plans_that_are_known_are_counted(tmp_path: Path) -> None:
+    with Sandbox(tables=TABLES, plans={"daily_sales": None}) as sandbox:
+        shop = Shop(with_plans(tmp_path, plans="daily_sales"), sandbox.environment)
+        assert found(shop, "plans") == (False, "1 of anymetrics.plans, all known")
+        assert found(shop, "guess") == (False, "none is needed")
+
+
+def test_where_no_node_names_a_plan_those_that_seem_to_depend_on_its_table_are_guessed(tmp_path: Path) -> None:
+    with Sandbox(tables=TABLES, plans={"daily_sales": ["orders"], "others": ["visits"]}) as sandbox:
+        shop = Shop(project(tmp_path), sandbox.environment)
+        assert found(shop, "plans")[1].startswith("no node names one in anymetrics.plans")
+        assert found(shop, "guess") == (
+            False,
+            "by their metrics, and not by what AnyMetrics says: model.shop.orders: daily_sales",
+        )
+
+
+EXTERNAL = "31f0ad8bc8e94a0f9a31e7c9b2b1a6d4"
+
+
+@pytest.mark.parametrize(
+    ("tables", "settings", "said"),
+    [
+        ([], {}, "1 external, all known"),
+        ([], {"granularity": "MONTH"}, "has partitions by DAY: set anymetrics.granularity to it"),
+        (None, {}, "of model.shop.orders is not external, but RESULT"),
+        ("none", {}, "cannot be read: "),
+    ],
+)
+def test_an_external_plan_is_looked_up(tables: object, settings: dict[str, str], said: str, tmp_path: Path) -> None:
+    plans: dict[str, list[str] | None] = {"x": None} if tables == "none" else {EXTERNAL: tables}  # type: ignore[dict-item]
+    with Sandbox(plans=plans) as sandbox:
+        shop = Shop(with_plans(tmp_path, external_plan=EXTERNAL, **settings), sandbox.environment)
+        warns, finding = found(shop, "plans")
+        assert found(shop, "known") == (False, "there is no table to look for")
+    assert said in finding
+    assert warns == (said != "1 external, all known")

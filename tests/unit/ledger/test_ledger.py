@@ -22,7 +22,7 @@ from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, VERSION
 from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import Counts, LazyCollection, Refresh, Result, Status, Timing
-from tests.ledgers import Another, opened, rows
+from tests.ledgers import Another, changed, opened, rows
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
 DAYS = [date(2024, 7, day) for day in (15, 16, 17)]
@@ -411,6 +411,27 @@ def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
         database.write(lambda statements: statements.run(f"PRAGMA user_version = {VERSION + 1}"))
     assert "was written by a newer dbt-anymetrics" in lost(tmp_path / FILE_NAME)
     assert rows(tmp_path, "PRAGMA user_version") == [(VERSION + 1,)]
+
+
+def first_form(path: Path) -> None:
+    """A ledger as the first version made it, with a pending refresh."""
+    with opened(path) as database:
+        begin(database).ask([refresh()], ())
+    changed(path, "DROP TABLE awaited")
+    changed(path, "ALTER TABLE refresh DROP COLUMN external")
+    changed(path, "PRAGMA user_version = 1")
+
+
+@pytest.mark.parametrize("only_to_read", [False, True])
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(only_to_read: bool, tmp_path: Path) -> None:
+    first_form(tmp_path)
+    found = open_at(tmp_path / FILE_NAME, only_to_read=only_to_read)
+    with closing(found.database):
+        ledger, _ = Ledger.find(found.database, None, None)
+        assert [each.table_name for each in ledger.pending()] == ["t"]
+        assert ledger.awaited() == []
+    assert (found.loss, found.warnings) == (None, [])
+    assert rows(tmp_path, "PRAGMA user_version") == [(VERSION,)]
 
 
 @pytest.mark.parametrize("beside", ["", "-wal", "-shm"])

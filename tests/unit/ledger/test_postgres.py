@@ -93,11 +93,15 @@ def test_the_password_shows_nowhere(clean: Server, sandbox: Sandbox, tmp_path: P
         ("debug",),
         ("plan", "--output", "json"),
         ("status", "--output", "json"),
+        ("report",),
+        ("report", "--format", "markdown"),
     ):
         done = shop.cli(*command)
         assert PASSWORD not in done.stdout + done.stderr
     assert "postgresql://127.0.0.1" in shop.cli("debug").stdout
     assert PASSWORD not in json.dumps(shop.artifact())
+    assert PASSWORD not in (shop.target / "anymetrics_report.html").read_text()
+    assert f"| {REFRESHES} | 0 |" in shop.cli("report", "--format", "markdown").stdout
 
 
 @pytest.mark.parametrize("problem", ["no server", "a wrong address", "half an address"])

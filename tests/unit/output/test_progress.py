@@ -114,8 +114,9 @@ def test_long_work_draws_a_bar_and_leaves_the_failures(failing: Shop) -> None:
     shown = on_a_terminal(failing, LONG, "--threads", "1")
     assert drawings(shown)[0] == "1 of 100 done, OK=1 ERROR=0 [------------------------]"
     assert "10 of 100 done, OK=9 ERROR=1 [##----------------------]" in drawings(shown)
-    assert starts(left_on(shown))[-3:-1] == ["10 of 100 ERROR", "  model.shop.dim_customers: "]
-    assert left_on(shown)[-1].startswith("AnyMetrics: Done. OK=99 ERROR=1 ")
+    assert starts(left_on(shown))[-4:-2] == ["10 of 100 ERROR", "  model.shop.dim_customers: "]
+    assert left_on(shown)[-2].startswith("AnyMetrics: Done. OK=99 ERROR=1 ")
+    assert left_on(shown)[-1].startswith("AnyMetrics: Run 'dbt-anymetrics report --open")
     assert " OK duckdb" not in shown
 
 
@@ -128,7 +129,7 @@ def test_short_work_draws_no_bar_and_has_a_line_for_each_refresh(recorded: Shop)
 def test_a_file_gets_lines_while_the_terminal_has_the_bar(failing: Shop, tmp_path: Path) -> None:
     shown = on_a_terminal(failing, LONG, "--threads", "1", stdout=tmp_path / "out")
     assert drawings(shown)[0].startswith("1 of 100 done, ")
-    assert left_on(shown) == []
+    assert starts(left_on(shown)) == ["AnyMetrics: "]
     assert starts(left_on((tmp_path / "out").read_text()))[-6:-1] == [
         "10 of 100 ERROR",
         "  model.shop.dim_customers: ",
@@ -173,7 +174,7 @@ def test_no_drawing_is_as_wide_as_the_terminal(columns: int, recorded: Shop) -> 
 
 def test_a_pipe_gets_a_line_now_and_then_and_each_failure(failing: Shop) -> None:
     done = failing.run([*COMMAND, LONG, "--threads", "1"], {})
-    assert done.stderr == ""
+    assert starts(left_on(done.stderr)) == ["AnyMetrics: "]
     assert "\r" not in done.stdout
     assert " OK duckdb" not in done.stdout
     lines = left_on(done.stdout)

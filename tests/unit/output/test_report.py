@@ -228,6 +228,7 @@ def test_json_is_one_object_a_line_in_dbts_form(capsys: Captured) -> None:
     assert (events[6]["data"]["number"], events[6]["data"]["total"]) == (2, 2)
     assert events[-1]["data"]["counts"] == {
         "ok": 1,
+        "waiting": 0,
         "error": 2,
         "skip": 1,
         "not_sent": 1,

@@ -237,7 +237,7 @@ def test_tags_and_runs_are_there_for_a_report() -> None:
     run = Run("dbt build", NOON, 61.5, 7, 1)
     content = data([attempt()], tags={ORDERS: ["nightly"]}, runs=[run])
     assert content["groups"][0][3][0][3] == ["nightly"]
-    assert content["runs"] == [["dbt build", NOON.timestamp() * 1000, 61_500, 7, 1]]
+    assert content["runs"] == [["dbt build", NOON.timestamp() * 1000, 61_500, 7, 1, 0, ""]]
 
 
 @pytest.mark.parametrize("failing", [1000, 3])

@@ -340,7 +340,8 @@ def test_a_table_that_lineage_could_not_name_is_wrong_usage(given: str) -> None:
 def test_the_options_reach_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Any] = {}
     monkeypatch.setattr(command, "serve", lambda port, shape, **world: made.update(world, port=port, shape=shape))
-    options = "--plan p=orders --plan q --moves-after 0.5 --plan-fails back --table a.b.c --lineage-edges 9 --slow 1"
+    options = "--plan p=orders --plan q --moves-after 0.5 --plan-fails back --table a.b.c --lineage-edges 9"
+    options += " --slow 1 --scheduled-plan nightly"
     done = CliRunner().invoke(main, ["sandbox", *options.split()])
     assert done.exit_code == 0, done.output
     assert made == {
@@ -351,6 +352,7 @@ def test_the_options_reach_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
         "plan_fails": PlanFault.BACK,
         "tables": ["a.b.c"],
         "lineage_edges": 9,
+        "scheduled": ("nightly",),
         "slow": 1.0,
     }
 

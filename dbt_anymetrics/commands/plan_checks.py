@@ -1,0 +1,154 @@
+"""What `doctor` looks at of acceleration plans: those that nodes name, and those that seem to depend on tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from difflib import get_close_matches
+from typing import TypeVar
+
+from dbt_anymetrics.commands.checks import WarningError
+from dbt_anymetrics.commands.prepare import connection_of
+from dbt_anymetrics.errors import AnyMetricsError, UsageError
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.planning.backfill import Owner
+from dbt_anymetrics.planning.table_name import in_lineage
+from dbt_anymetrics.server.call import Asker, Reading
+from dbt_anymetrics.server.plans import Plan, PlanName
+
+MOST = 50
+"""Tables, and plans, that are asked for one by one to make a guess."""
+
+_EXTERNAL = "EXTERNAL"
+
+ValueT = TypeVar("ValueT")
+
+
+def named_plans(options: Options, tables: Mapping[str, Owner]) -> str:
+    """Whether AnyMetrics knows the plans that nodes name, and refreshes them after a trigger."""
+    named = list(dict.fromkeys(name for owner in tables.values() for name in owner.plans))
+    externals = {owner.external.plan: owner for owner in tables.values() if owner.external}
+    if not named and not externals:
+        return "no node names one in anymetrics.plans, so --wait has nothing to wait for"
+    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
+
+    with closing(client_of(connection_of(options), os.environ)) as client:
+        listed = _listed(client)
+        faults = [fault for name in named for fault in _faults(client, name, listed)]
+        faults += [fault for owner in externals.values() for fault in _external_faults(client, owner)]
+    if faults:
+        raise WarningError("; ".join(faults), hint="AnyMetrics lists its plans with their ids")
+    told = [f"{len(named)} of anymetrics.plans" if named else "", f"{len(externals)} external" if externals else ""]
+    return f"{' and '.join(filter(None, told))}, all known"
+
+
+def _listed(client: Asker) -> Sequence[PlanName]:
+    from dbt_anymetrics.server.plans import plans  # lazy: only where there is a connection
+
+    return _value(plans(client), "the list of plans")
+
+
+def only_plan(client: Asker, name: str) -> PlanName:
+    """The one plan with this name. Raises UsageError when there is none, or more than one."""
+    listed = _listed(client)
+    if fault := _fault_of_name(name, listed):
+        raise UsageError(fault, where=f"plan {name}")
+    return next(each for each in listed if each.name == name)
+
+
+def _faults(client: Asker, name: str, listed: Sequence[PlanName]) -> Iterator[str]:
+    """What is wrong with a plan that a node names."""
+    if fault := _fault_of_name(name, listed):
+        yield fault
+        return
+    found = [each for each in listed if each.name == name]
+    if found[0].materialize_type == _EXTERNAL:
+        yield f"{name} is an external plan, which no trigger refreshes: set anymetrics.external_plan to {found[0].id}"
+    else:
+        details = _details(client, found[0].id)
+        if details.is_scheduled:
+            schedule = f" ({details.cron})" if details.cron else ""
+            yield f"{name} follows a schedule of its own{schedule}, so a trigger likely does nothing"
+
+
+def _fault_of_name(name: str, listed: Sequence[PlanName]) -> str | None:
+    number = sum(each.name == name for each in listed)
+    if number > 1:
+        return f"{number} plans are named {name}, so it is not known which one is meant"
+    near = [] if number else get_close_matches(name, [each.name for each in listed], n=2)
+    did_you_mean = f"; did you mean {' or '.join(near)}?" if near else ""
+    return None if number else f"no plan is named {name}{did_you_mean}"
+
+
+def _external_faults(client: Asker, owner: Owner) -> Iterator[str]:
+    """What is wrong with the external plan that a node is built for."""
+    from dbt_anymetrics.server.plans import plan  # lazy: only where there is a connection
+
+    if owner.external is None:
+        return
+    uuid, granularity = owner.external.plan, owner.external.granularity
+    reading = plan(client, uuid)
+    if reading.value is None:
+        yield f"the external plan {uuid} of {owner.unique_id} cannot be read: {reading.answer.message}"
+        return
+    kind, theirs = reading.value.materialize_type, reading.value.granularity
+    if kind and kind != _EXTERNAL:
+        yield f"the plan {uuid} of {owner.unique_id} is not external, but {kind}"
+    if theirs and theirs != granularity:
+        yield f"the plan {uuid} of {owner.unique_id} has partitions by {theirs}: set anymetrics.granularity to it"
+
+
+def guessed_plans(options: Options, tables: Mapping[str, Owner]) -> str:
+    """Which plans seem to depend on the tables of nodes that name none. It is a guess, and never a warning."""
+    nameless = {table: owner for table, owner in tables.items() if not owner.plans and not owner.external}
+    if not nameless:
+        return "none is needed"
+    if len(nameless) > MOST:
+        return f"none is made for more than {MOST} tables; -s selects some"
+    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
+
+    with closing(client_of(connection_of(options), os.environ)) as client:
+        try:
+            metrics = _metrics_of_plans(client)
+            found = [line for table, owner in nameless.items() if (line := _guess(client, table, owner, metrics))]
+        except AnyMetricsError as error:
+            return f"none can be made: {error}"
+    if not found:
+        return "no plan seems to depend on the tables of nodes that name none"
+    return f"by their metrics, and not by what AnyMetrics says: {'; '.join(found)}"
+
+
+def _metrics_of_plans(client: Asker) -> Mapping[str, frozenset[str]]:
+    """The codes of the metrics of each plan."""
+    own = [each for each in _listed(client)[:MOST] if each.materialize_type != _EXTERNAL]
+    return {each.name: frozenset(_details(client, each.id).metrics) for each in own}
+
+
+def _guess(client: Asker, table: str, owner: Owner, metrics: Mapping[str, frozenset[str]]) -> str | None:
+    made_of_it = set(_metrics_of_table(client, in_lineage(table)))
+    names = [name for name, codes in metrics.items() if codes & made_of_it]
+    return f"{owner.unique_id}: {', '.join(names)}" if names else None
+
+
+_STEPS = 6
+"""Steps of lineage within which a metric is looked for: from a table to a dataset, a metric, and metrics made of it."""
+
+
+def _metrics_of_table(client: Asker, table: str) -> Iterable[str]:
+    from dbt_anymetrics.server.lineage import METRIC, lineage_of  # lazy: only where there is a connection
+
+    edges = _value(lineage_of(client, table, _STEPS), f"lineage of {table}")
+    return (edge.dst_vertex.vertex_id for edge in edges if edge.dst_vertex.vertex_type == METRIC)
+
+
+def _details(client: Asker, uuid: str) -> Plan:
+    from dbt_anymetrics.server.plans import plan  # lazy: only where there is a connection
+
+    return _value(plan(client, uuid), f"the plan {uuid}")
+
+
+def _value(reading: Reading[ValueT], where: str) -> ValueT:
+    if reading.value is None:
+        raise AnyMetricsError(reading.answer.message or "there is no answer", where=where)
+    return reading.value
