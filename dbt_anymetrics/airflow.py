@@ -5,5 +5,12 @@ from __future__ import annotations
 from dbt_anymetrics.integrations.airflow.callback import refresh_after
 from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
 from dbt_anymetrics.integrations.airflow.operators import AnyMetricsRefreshOperator, AnyMetricsRetryOperator
+from dbt_anymetrics.integrations.airflow.trigger import AnyMetricsFreshTrigger
 
-__all__ = ["AnyMetricsHook", "AnyMetricsRefreshOperator", "AnyMetricsRetryOperator", "refresh_after"]
+__all__ = [
+    "AnyMetricsFreshTrigger",
+    "AnyMetricsHook",
+    "AnyMetricsRefreshOperator",
+    "AnyMetricsRetryOperator",
+    "refresh_after",
+]

@@ -85,13 +85,7 @@ def is_vain(items: Collection[Item], plans_of: PlansOf, reporter: Reporter) -> b
 
 def wait_for(client: Asker, outcomes: Outcomes, options: Options, reporter: Reporter) -> Waited:
     """Wait for every plan that was triggered and not seen refreshed, also after an earlier command."""
-    known: list[Awaited] = []
-    ended: list[PlanSeen] = []
-    for each in outcomes.awaited():
-        if reason := _untellable(each):
-            ended.append(PlanSeen(plan=each.plan, freshness=Freshness.UNKNOWN, message=f"cannot tell: {reason}"))
-        else:
-            known.append(each)
+    ended, known = told_apart(outcomes.awaited())
 
     def end(seen: PlanSeen) -> None:
         outcomes.note_plan(seen)
@@ -106,6 +100,18 @@ def wait_for(client: Asker, outcomes: Outcomes, options: Options, reporter: Repo
             end(seen)
             ended.append(seen)
         return Waited(ended, interrupted=is_interrupted())
+
+
+def told_apart(awaited: Iterable[Awaited]) -> tuple[list[PlanSeen], list[Awaited]]:
+    """The plans of which nothing can be told, and those that can be waited for."""
+    known: list[Awaited] = []
+    ended: list[PlanSeen] = []
+    for each in awaited:
+        if reason := _untellable(each):
+            ended.append(PlanSeen(plan=each.plan, freshness=Freshness.UNKNOWN, message=f"cannot tell: {reason}"))
+        else:
+            known.append(each)
+    return ended, known
 
 
 def _untellable(awaited: Awaited) -> str | None:

@@ -139,11 +139,12 @@ def outcome_of(command: Callable[[Options, Reporter, Show], Ending], options: Op
     """Run a command, and keep what it did."""
     written: list[Document] = []
     keep: Show = lambda shown: written.append(replace(shown, results=list(shown.results)))  # noqa: E731
-    ending = command(options, _reporter(options), keep)
+    ending = command(options, reporter_of(options), keep)
     return Outcome(written[0], ending.counts, ending.exit_code)
 
 
-def _reporter(options: Options) -> Reporter:
+def reporter_of(options: Options) -> Reporter:
+    """Lines to `logging` where the program has set it up, else to stdout and stderr."""
     return TextReporter(LogOutput(quiet=options.quiet)) if LOG.hasHandlers() else reporter_for(options)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from dbt_anymetrics.sandbox import Sandbox, Shape
+from dbt_anymetrics.sandbox import PlanFault, Sandbox, Shape
 from tests.expected import BUILD, MAIN, sent, sent_tables
-from tests.ledgers import pending
+from tests.ledgers import pending, rows
 from tests.once import once
 from tests.orchestrators.page import QUIET, example, needs, written
 from tests.shop import DAY, ROOT, Shop
@@ -213,6 +213,44 @@ def test_a_run_without_a_logical_date_fails_in_one_line(airflow: Run, sandbox: S
     assert ran.tasks == {"refresh": "failed"}
     assert "run_date is empty, because this DAG run has no logical date" in ran.log
     assert sent(sandbox) == []
+
+
+@pytest.fixture
+def with_plan(tmp_path: Path) -> str:
+    """A DAG that waits for the plan that every node names."""
+    manifest = tmp_path / "shop" / "target" / "manifest.json"
+    named = '"anymetrics.datasource": "duckdb"'
+    manifest.write_text(manifest.read_text().replace(named, f'{named}, "anymetrics.plans": "every_table"'))
+    return ONLY_REFRESH.format(shop=tmp_path / "shop").replace("retries=1", "wait_for_fresh=True, wait_timeout=12")
+
+
+def test_a_deferred_task_ends_when_the_plan_is_refreshed(airflow: Run, with_plan: str, tmp_path: Path) -> None:
+    with Sandbox(moves_after=0.1) as sandbox:
+        ran = airflow(with_plan, using=sandbox)
+        assert (ran.run, ran.tasks) == ("success", {"refresh": "success"}), ran.log
+        assert len(sent(sandbox)) == len(BUILD)
+    did = ran.xcoms["refresh return_value"]
+    assert did["counts"]["ok"] == len(BUILD)
+    assert [text.partition(" (at ")[0] for text in did["plans"]] == ["plan every_table: refreshed since the trigger"]
+    assert rows(tmp_path / "shop" / "target", "SELECT status FROM awaited") == [("refreshed",)]
+
+
+def test_a_deferred_task_fails_when_the_plan_is_not_seen_refreshed(airflow: Run, with_plan: str) -> None:
+    with Sandbox(plan_fails=PlanFault.NEVER) as sandbox:
+        ran = airflow(with_plan, using=sandbox)
+    assert (ran.run, ran.tasks) == ("failed", {"refresh": "failed"}), ran.log
+    assert (
+        "RefreshError: AnyMetrics took the refreshes, but its plans were not all seen refreshed: plan every_table: "
+        "not seen refreshed within 1"
+    ) in ran.log
+    assert ran.xcoms["refresh return_value"]["counts"]["ok"] == len(BUILD)
+
+
+def test_a_task_that_waits_for_no_plan_says_so(airflow: Run, tmp_path: Path) -> None:
+    text = ONLY_REFRESH.format(shop=tmp_path / "shop").replace("retries=1", "wait_for_fresh=True")
+    ran = airflow(text)
+    assert ran.tasks == {"refresh": "failed"}
+    assert "wait_for_fresh: no node that was refreshed names a plan to wait for. Set anymetrics.plans" in ran.log
 
 
 HOOK = """

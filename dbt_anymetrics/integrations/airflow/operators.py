@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
+from dbt_anymetrics.commands.wait import awaited, note_seen
+from dbt_anymetrics.defaults import WAIT_TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, RefreshError, UsageError
 from dbt_anymetrics.integrations.airflow.done import done
 from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
+from dbt_anymetrics.integrations.airflow.trigger import AnyMetricsFreshTrigger
 from dbt_anymetrics.integrations.callback import OnError, check_on_error
 from dbt_anymetrics.integrations.log_output import LOG
-from dbt_anymetrics.integrations.python import Outcome, refresh, retry
+from dbt_anymetrics.integrations.python import Outcome, refresh, reporter_of, retry
+from dbt_anymetrics.ledger.awaited import Awaited
+from dbt_anymetrics.options import Options
+from dbt_anymetrics.parameters import from_environment
+from dbt_anymetrics.result import Freshness, PlanSeen
 
 try:
     from airflow.sdk import BaseOperator
@@ -25,14 +35,12 @@ except ImportError:  # Airflow 2, and the first ones of Airflow 3
 DS = "{{ ds | default('', true) }}"
 """The day of the logical date; empty where a run has none."""
 
-_COLOUR = "#e6f2ff"
-
 
 class _Operator(BaseOperator):  # type: ignore[misc]
-    """What both operators share: the connection, the folders, and what becomes of the outcome."""
+    """What both operators share: the connection, the folders, the wait, and what becomes of the outcome."""
 
     template_fields: Sequence[str] = ("project_dir", "target_path", "select")
-    ui_color = _COLOUR
+    ui_color = "#e6f2ff"
 
     def __init__(
         self,
@@ -43,6 +51,8 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         state: str | None = None,
         anymetrics_conn_id: str = AnyMetricsHook.default_conn_name,
         on_error: OnError = "fail",
+        wait_for_fresh: bool = False,
+        wait_timeout: float = WAIT_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,6 +64,8 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         self._state = state
         self.anymetrics_conn_id = anymetrics_conn_id
         self.on_error = on_error
+        self.wait_for_fresh = wait_for_fresh
+        self.wait_timeout = wait_timeout
 
     def _run(self, context: Any, send: Callable[..., Outcome], **more: Any) -> dict[str, Any] | None:
         try:
@@ -65,28 +77,79 @@ class _Operator(BaseOperator):  # type: ignore[misc]
                 access=AnyMetricsHook(self.anymetrics_conn_id).get_conn(),
                 **more,
             )
+            did = done(outcome)
+            if outcome.failure:
+                return self._failed(context, did, RefreshError(outcome.failure))
+            return self._wait(context, did) if self.wait_for_fresh else did
         except AnyMetricsError as error:
             # A wrong setting is the same at the next try.
             kind = AirflowFailException if isinstance(error, UsageError) else RefreshError
-            self._fail(kind(f"AnyMetrics was not refreshed: {error}"))
-            return None
-        did = done(outcome)
-        if outcome.failure:
-            context["ti"].xcom_push(key="return_value", value=did)  # the task's end pushes none when it fails
-            self._fail(RefreshError(outcome.failure))
-        return did
+            return self._failed(context, None, kind(f"AnyMetrics was not refreshed: {error}"))
 
-    def _fail(self, failure: Exception) -> None:
+    def _failed(self, context: Any, did: dict[str, Any] | None, failure: Exception) -> dict[str, Any] | None:
         if self.on_error == "fail":
+            if did:
+                context["ti"].xcom_push(key="return_value", value=did)  # the end of a task that fails pushes none
             raise failure from None
         LOG.error("%s", failure)
+        return did
+
+    def _wait(self, context: Any, did: dict[str, Any]) -> dict[str, Any] | None:
+        """Leave the worker until each plan is refreshed. Raises UsageError where there is none to wait for."""
+        ended, known = awaited(self._options())
+        if not ended and not known and did["counts"]["ok"]:
+            raise UsageError(
+                "no node that was refreshed names a plan to wait for",
+                where="wait_for_fresh",
+                hint="Set anymetrics.plans in its meta",
+            )
+        if known:
+            self._leave(did, ended, known)
+        return self._settled(context, did, ended)
+
+    def _leave(self, did: dict[str, Any], ended: list[PlanSeen], known: list[Awaited]) -> None:
+        names = ", ".join(each.plan for each in known)
+        LOG.info("Waiting for plans to be refreshed, for at most %g s: %s", self.wait_timeout, names)
+        trigger = AnyMetricsFreshTrigger(
+            anymetrics_conn_id=self.anymetrics_conn_id,
+            awaited=msgspec.to_builtins(known),
+            until=time.time() + self.wait_timeout,
+            carried={"did": did, "ended": msgspec.to_builtins(ended)},
+        )
+        self.defer(trigger=trigger, method_name="wake")
+
+    def wake(self, context: Any, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Go on when the wait is over. Raises RefreshError when a plan was not seen refreshed."""
+        if error := event.get("error"):
+            return self._failed(context, event["did"], RefreshError(f"the plans could not be waited for: {error}"))
+        plans = msgspec.convert([*event["ended"], *event["plans"]], list[PlanSeen])
+        return self._settled(context, event["did"], plans)
+
+    def _settled(self, context: Any, did: dict[str, Any], plans: list[PlanSeen]) -> dict[str, Any] | None:
+        did = {**did, "plans": [str(seen) for seen in plans]}
+        options = self._options()
+        if plans:
+            note_seen(options, plans, reporter_of(options))
+        late = [str(seen) for seen in plans if seen.freshness is not Freshness.REFRESHED]
+        failure = f"AnyMetrics took the refreshes, but its plans were not all seen refreshed: {'; '.join(late)}"
+        return self._failed(context, did, RefreshError(failure)) if late else did
+
+    def _options(self) -> Options:
+        return from_environment(
+            command="wait",
+            project_dir=self.project_dir,
+            target_path=self.target_path or None,
+            state=self._state,
+            **AnyMetricsHook(self.anymetrics_conn_id).get_conn().options(),
+        )
 
 
 class AnyMetricsRefreshOperator(_Operator):
     """Refresh what the last dbt run in a project rebuilt, after the task that ran dbt.
 
     Its target folder must be there for this task too. A retry sends only what was not confirmed. `run_date` is the day
-    of the logical date unless you give another.
+    of the logical date unless you give another. With `wait_for_fresh`, the task is deferred until the plans that
+    `anymetrics.plans` names are refreshed, and fails when that is not seen within `wait_timeout` seconds.
     """
 
     template_fields: Sequence[str] = (*_Operator.template_fields, "run_date")
@@ -115,7 +178,7 @@ class AnyMetricsRefreshOperator(_Operator):
 class AnyMetricsRetryOperator(_Operator):
     """Send what is pending in the ledger, at the end of a group of dbt tasks, or from time to time.
 
-    What failed tests hold back is not sent.
+    What failed tests hold back is not sent. `wait_for_fresh` is as for the other operator.
     """
 
     def execute(self, context: Any) -> dict[str, Any] | None:
