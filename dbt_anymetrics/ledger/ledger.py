@@ -206,6 +206,15 @@ class Ledger:
         )
         return Hooked(rows[0][0], rows[0][1] and msgspec.json.decode(rows[0][1])) if rows else Hooked()
 
+    def run_dates(self, invocation_id: str | None, kind: str) -> list[str]:
+        """The dates that commands of a kind took for the date of a dbt run, the newest last."""
+        rows = self._rows(
+            "SELECT run_date FROM command WHERE service = ? AND invocation_id = ? AND kind = ? "
+            "AND run_date IS NOT NULL ORDER BY id",
+            *(self._service, invocation_id or "", kind),
+        )
+        return [row[0] for row in rows]
+
     def held(self) -> list[Held]:
         """The refreshes that failed tests hold back."""
         rows = self._rows(

@@ -149,7 +149,7 @@ def test_a_retry_of_the_operator_sends_only_what_failed(airflow: Run, tmp_path: 
         ran = airflow(operator_example(tmp_path), using=sandbox)
         assert (ran.run, ran.tasks["refresh"]) == ("success", "success"), ran.log
         assert len(sent(sandbox)) == len(BUILD) + 1
-        assert "RefreshError: AnyMetrics was not refreshed as asked: OK=" in ran.log
+        assert "RefreshError: AnyMetrics was not refreshed as asked: OK=" in ran.log, ran.log
         assert ran.xcoms["refresh return_value"]["counts"]["ok"] == 1
 
 
@@ -207,6 +207,22 @@ def test_a_project_without_settings_says_so(airflow: Run, sandbox: Sandbox, tmp_
     assert (ran.tasks, sent(sandbox)) == ({"refresh": "success"}, [])
 
 
+def test_a_dbt_run_of_another_day_is_not_taken_for_that_of_this_one(
+    airflow: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    only = ONLY_REFRESH.format(shop=tmp_path / "shop")
+    assert airflow(only).run == "success"
+    before = len(sent(sandbox))
+    ran = airflow(only, "2024-07-18")
+    assert ran.tasks == {"refresh": "failed"}, ran.log
+    assert (
+        f"run_results.json: the dbt run in it was refreshed before as that of {DAY}, and this task is of 2024-07-18"
+    ) in ran.log
+    assert len(sent(sandbox)) == before
+    given = only.replace("retries=1", "run_date='2024-07-18'")
+    assert airflow(given, "2024-07-18").run == "success"
+
+
 def test_a_run_without_a_logical_date_fails_in_one_line(airflow: Run, sandbox: Sandbox, tmp_path: Path) -> None:
     text = ONLY_REFRESH.format(shop=tmp_path / "shop").replace("retries=1", "retries=1, run_date=' '.strip()")
     ran = airflow(text)
@@ -250,7 +266,7 @@ def test_a_task_that_waits_for_no_plan_says_so(airflow: Run, tmp_path: Path) -> 
     text = ONLY_REFRESH.format(shop=tmp_path / "shop").replace("retries=1", "wait_for_fresh=True")
     ran = airflow(text)
     assert ran.tasks == {"refresh": "failed"}
-    assert "wait_for_fresh: no node that was refreshed names a plan to wait for. Set anymetrics.plans" in ran.log
+    assert "wait_for_fresh: no node that was refreshed names a plan. Set anymetrics.plans" in ran.log
 
 
 HOOK = """

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from dbt_anymetrics.commands.wait import awaited, note_seen
 from dbt_anymetrics.defaults import WAIT_TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, RefreshError, UsageError
 from dbt_anymetrics.integrations.airflow.done import done
 from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
+from dbt_anymetrics.integrations.airflow.stale import check_run
 from dbt_anymetrics.integrations.airflow.trigger import AnyMetricsFreshTrigger
 from dbt_anymetrics.integrations.callback import OnError, check_on_error
 from dbt_anymetrics.integrations.log_output import LOG
@@ -34,6 +36,15 @@ except ImportError:  # Airflow 2, and the first ones of Airflow 3
 
 DS = "{{ ds | default('', true) }}"
 """The day of the logical date; empty where a run has none."""
+
+
+_NOT_WAITED = "AnyMetrics took the refreshes, but its plans could not be waited for"
+
+
+def _as_airflows(what: str, error: AnyMetricsError) -> Exception:
+    """An error as the end of the task. A wrong setting is the same at the next try, so that there is none."""
+    failure: Exception = (AirflowFailException if isinstance(error, UsageError) else RefreshError)(f"{what}: {error}")
+    return failure
 
 
 class _Operator(BaseOperator):  # type: ignore[misc]
@@ -77,14 +88,12 @@ class _Operator(BaseOperator):  # type: ignore[misc]
                 access=AnyMetricsHook(self.anymetrics_conn_id).get_conn(),
                 **more,
             )
-            did = done(outcome)
-            if outcome.failure:
-                return self._failed(context, did, RefreshError(outcome.failure))
-            return self._wait(context, did) if self.wait_for_fresh else did
         except AnyMetricsError as error:
-            # A wrong setting is the same at the next try.
-            kind = AirflowFailException if isinstance(error, UsageError) else RefreshError
-            return self._failed(context, None, kind(f"AnyMetrics was not refreshed: {error}"))
+            return self._failed(context, None, _as_airflows("AnyMetrics was not refreshed", error))
+        did = done(outcome)
+        if outcome.failure:
+            return self._failed(context, did, RefreshError(outcome.failure))
+        return self._wait(context, did) if self.wait_for_fresh else did
 
     def _failed(self, context: Any, did: dict[str, Any] | None, failure: Exception) -> dict[str, Any] | None:
         if self.on_error == "fail":
@@ -95,14 +104,14 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         return did
 
     def _wait(self, context: Any, did: dict[str, Any]) -> dict[str, Any] | None:
-        """Leave the worker until each plan is refreshed. Raises UsageError where there is none to wait for."""
-        ended, known = awaited(self._options())
-        if not ended and not known and did["counts"]["ok"]:
-            raise UsageError(
-                "no node that was refreshed names a plan to wait for",
-                where="wait_for_fresh",
-                hint="Set anymetrics.plans in its meta",
-            )
+        """Leave the worker until each plan is refreshed."""
+        try:
+            ended, known = awaited(self._options())
+            if not ended and not known and did["counts"]["ok"]:
+                hint = "Set anymetrics.plans in its meta"
+                raise UsageError("no node that was refreshed names a plan", where="wait_for_fresh", hint=hint)
+        except AnyMetricsError as error:
+            return self._failed(context, did, _as_airflows(_NOT_WAITED, error))
         if known:
             self._leave(did, ended, known)
         return self._settled(context, did, ended)
@@ -121,15 +130,17 @@ class _Operator(BaseOperator):  # type: ignore[misc]
     def wake(self, context: Any, event: dict[str, Any]) -> dict[str, Any] | None:
         """Go on when the wait is over. Raises RefreshError when a plan was not seen refreshed."""
         if error := event.get("error"):
-            return self._failed(context, event["did"], RefreshError(f"the plans could not be waited for: {error}"))
+            return self._failed(context, event["did"], RefreshError(f"{_NOT_WAITED}: {error}"))
         plans = msgspec.convert([*event["ended"], *event["plans"]], list[PlanSeen])
         return self._settled(context, event["did"], plans)
 
     def _settled(self, context: Any, did: dict[str, Any], plans: list[PlanSeen]) -> dict[str, Any] | None:
         did = {**did, "plans": [str(seen) for seen in plans]}
-        options = self._options()
-        if plans:
+        try:
+            options = self._options()
             note_seen(options, plans, reporter_of(options))
+        except AnyMetricsError as error:
+            return self._failed(context, did, _as_airflows("how the wait ended could not be noted", error))
         late = [str(seen) for seen in plans if seen.freshness is not Freshness.REFRESHED]
         failure = f"AnyMetrics took the refreshes, but its plans were not all seen refreshed: {'; '.join(late)}"
         return self._failed(context, did, RefreshError(failure)) if late else did
@@ -150,6 +161,9 @@ class AnyMetricsRefreshOperator(_Operator):
     Its target folder must be there for this task too. A retry sends only what was not confirmed. `run_date` is the day
     of the logical date unless you give another. With `wait_for_fresh`, the task is deferred until the plans that
     `anymetrics.plans` names are refreshed, and fails when that is not seen within `wait_timeout` seconds.
+
+    The task fails when the dbt run in the target folder was refreshed as that of another day: then dbt has written
+    nothing since, or another DAG uses the folder.
     """
 
     template_fields: Sequence[str] = (*_Operator.template_fields, "run_date")
@@ -157,6 +171,7 @@ class AnyMetricsRefreshOperator(_Operator):
     def __init__(self, *, run_date: str = DS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_date = run_date
+        self._is_given = run_date != DS
 
     def execute(self, context: Any) -> dict[str, Any] | None:
         """Refresh, and return what was done as XCom.
@@ -172,6 +187,8 @@ class AnyMetricsRefreshOperator(_Operator):
                 where=type(self).__name__,
                 hint="Trigger it with a logical date, or give run_date",
             )
+        if not self._is_given:
+            check_run(replace(self._options(), run_date=self.run_date))
         return refresh(*arguments, run_date=self.run_date, **options)
 
 
