@@ -220,7 +220,7 @@ def test_a_dbt_run_of_another_day_is_not_taken_for_that_of_this_one(
     ) in ran.log
     assert len(sent(sandbox)) == before
     given = only.replace("retries=1", "run_date='2024-07-18'")
-    assert airflow(given, "2024-07-18").run == "success"
+    assert airflow(given, "2024-07-19").run == "success"
 
 
 def test_a_run_without_a_logical_date_fails_in_one_line(airflow: Run, sandbox: Sandbox, tmp_path: Path) -> None:
