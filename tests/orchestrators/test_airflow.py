@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,8 +78,8 @@ def connection(sandbox: Sandbox, **other: Any) -> str:
 def airflow(home: Path, built: Shop, sandbox: Sandbox, tmp_path: Path) -> Run:
     """Runs a DAG file with nothing of AnyMetrics in the environment but Airflow's connection."""
     shop = built.copy(tmp_path / "shop")
-    own = shop.copy(tmp_path / "unused").folder.parent / "airflow"
-    subprocess.run(["cp", "-r", str(home), str(own)], check=True)
+    own = tmp_path / "airflow"
+    shutil.copytree(home, own)
     shop.environment |= {
         **of_airflow(own),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{own}/airflow.db",
