@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -111,7 +112,8 @@ class Options(Struct, frozen=True, kw_only=True):
         for name in _TEXTS:
             if not is_valid(getattr(options, name)):
                 raise UsageError("is not valid UTF-8", where=f"--{_NAMES.get(name, name.replace('_', '-'))}")
-        if not options.wait_timeout > 0:
+        seconds: object = options.wait_timeout
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < TIMEOUT_MAX:
             raise UsageError("needs a number of seconds greater than 0", where="--wait-timeout")
         return options
 

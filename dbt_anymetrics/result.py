@@ -44,6 +44,14 @@ class Timing(Struct, frozen=True, gc=False):
         return (self.completed_at - self.started_at).total_seconds()
 
 
+_PLAN = "plan "
+
+
+def is_external(table_name: str) -> bool:
+    """Whether this is the name of an external plan, in the place of a table's."""
+    return table_name.startswith(_PLAN) and "`" not in table_name
+
+
 class External(Struct, frozen=True, gc=False):
     """The external plan of AnyMetrics that dbt builds a table for. It is told which dates were built, and which failed.
 
@@ -57,7 +65,7 @@ class External(Struct, frozen=True, gc=False):
     @property
     def name(self) -> str:
         """What stands in the place of a table name."""
-        return f"plan {self.plan}"
+        return f"{_PLAN}{self.plan}"
 
 
 Key = tuple[str | None, str, date]
@@ -187,7 +195,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     """How many results have which status.
 
     `waiting` counts what was confirmed, and whose plans were waited for and not seen refreshed. `already` counts what
-    an earlier command refreshed, and `untouched` the nodes that are not part of the run.
+    an earlier command refreshed, and `untouched` the nodes that are not part of the run. `late_plans` counts the
+    acceleration plans that were waited for and not seen refreshed.
     """
 
     ok: int = 0
@@ -197,6 +206,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     not_sent: int = 0
     already: int = 0
     untouched: int = 0
+    late_plans: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         """The counts of both together."""
@@ -210,7 +220,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     @property
     def all_well(self) -> bool:
         """Whether nothing failed and nothing was left over."""
-        return not (self.error or self.not_sent or self.waiting)
+        return not (self.error or self.not_sent or self.late_plans)
 
     def __str__(self) -> str:
         """As dbt ends a run: `OK=2 ERROR=1 SKIP=4 TOTAL=7`, with what was not sent where there is any."""

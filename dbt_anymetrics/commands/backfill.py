@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, timezone
 
@@ -31,7 +31,7 @@ from dbt_anymetrics.planning.backfill import backfill as planned
 from dbt_anymetrics.planning.partition import is_template, parse_date, resolve
 from dbt_anymetrics.planning.plan_names import plans_in
 from dbt_anymetrics.planning.run_date import time_zone
-from dbt_anymetrics.result import Item
+from dbt_anymetrics.result import Item, Refresh
 
 ASKED_ABOVE = 1_000
 """Refreshes of one backfill that are sent without a question."""
@@ -53,6 +53,8 @@ def backfill(options: Options, reporter: Reporter, show: Show = show_nothing) ->
         ledger, candidates = Ledger.find(opened.database, address_of(options), tenant_of(options))
         if not options.force:
             items = ledger.without_confirmed(items, [job])
+        for remark in _remarks(items, options.models):
+            reporter.warning(remark)
         plan = Plan(options=options, ledger=ledger, items=items, invocations=[job], plans_of=plans_in(manifest))
         if options.dry_run:
             tell_before_showing(opened, remarks.unclear(candidates), reporter)
@@ -61,6 +63,15 @@ def backfill(options: Options, reporter: Reporter, show: Show = show_nothing) ->
             reporter.warning(warning)
         _ask(options, len(plan.planned))
         return deliver(plan, opened, target, reporter, show)
+
+
+def _remarks(items: Collection[Item], select: Sequence[str]) -> Iterator[str]:
+    """What is odd about a backfill: it means nothing, or external plans."""
+    if not items:
+        yield f"no model, seed or snapshot matches --select {' '.join(select)}"
+    plans = dict.fromkeys(item.table_name for item in items if isinstance(item, Refresh) and item.external)
+    if plans:
+        yield f"{', '.join(plans)}: AnyMetrics is told that these dates are built, whether dbt has built them or not"
 
 
 def _days(options: Options) -> Sequence[date]:

@@ -154,9 +154,10 @@ def _planned(inputs: Inputs, plan: Plan, warnings: list[str]) -> str:
     tables = len({refresh.table_name for refresh in plan.planned})
     if warnings:
         raise WarningError(". ".join(warnings))
+    to_refresh = f"{counts.not_sent} date{'s' * (counts.not_sent != 1)} of {tables} table{'s' * (tables != 1)}"
     return (
-        f"{_described(inputs)}; to refresh: {counts.not_sent} dates of {tables} tables, already refreshed: "
-        f"{counts.already}, skipped: {counts.skip}, not part of this run: {counts.untouched}"
+        f"{_described(inputs)}; to refresh: {to_refresh}, already refreshed: {counts.already}, skipped: {counts.skip}, "
+        f"not part of this run: {counts.untouched}"
     )
 
 

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbt_anymetrics.commands.freshness import Waited, is_vain, note_triggered, read_baselines, wait_for
+from dbt_anymetrics.commands.freshness import (
+    Waited,
+    awaited_by,
+    is_vain,
+    names_of,
+    note_triggered,
+    read_baselines,
+    wait_for,
+)
 from dbt_anymetrics.commands.prepare import Plan, address_of, connection_of, document, tenant_of
 from dbt_anymetrics.commands.remarks import where_to_look
 from dbt_anymetrics.errors import RecordError, UsageError
@@ -89,7 +97,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
         reporter.note(note)
     outcomes = _outcomes(plan, opened, reporter)
     artifact = Artifact(folder)
-    outcomes.ask(plan.items, plan.held, plan.reheld)
+    outcomes.ask(plan.items, plan.held, plan.reheld, plan.gone)
     if plan.options.later:
         plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)
@@ -102,17 +110,18 @@ def _sent(plan: Plan, connection: Connection, outcomes: Outcomes, reporter: Repo
     """Send the plan, and wait for the acceleration plans that depend on it, where that is asked for."""
     from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import, and not every command sends
 
+    # Before anything is sent: what `retry` plans is what is pending, and that is nothing afterwards.
+    names = names_of(plan.items, plan.plans_of)
+    is_in_vain = plan.options.wait and is_vain(plan.items, plan.plans_of, reporter)
     with closing(client_of(connection, os.environ)) as client:
         baselines = read_baselines(client, plan.planned, plan.plans_of, outcomes)
         if plan.planned and send(plan.planned, client, _delivering(plan.options), outcomes, reporter):
             note_triggered(baselines, plan.plans_of, outcomes)
             return Waited(interrupted=True)
         note_triggered(baselines, plan.plans_of, outcomes)
-        if not plan.options.wait:
-            return Waited()
-        if is_vain(plan.items, plan.plans_of, reporter):
-            return Waited(is_vain=True)
-        return wait_for(client, outcomes, plan.options, reporter)
+        if is_in_vain or not plan.options.wait:
+            return Waited(is_vain=is_in_vain)
+        return wait_for(client, outcomes, plan.options, reporter, names)
 
 
 def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
@@ -127,7 +136,7 @@ def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
 
 def _connection(plan: Plan, outcomes: Outcomes, reporter: Reporter) -> Connection | None:
     """The connection, where there is something to do. One that is not complete leaves what was asked for pending."""
-    if not plan.planned and not (plan.options.wait and outcomes.awaited()):
+    if not plan.planned and not (plan.options.wait and awaited_by(plan.items, plan.plans_of, outcomes)):
         return None
     try:
         connection = connection_of(plan.options)
@@ -225,7 +234,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     if waited.plans:
         sent = LazyCollection(lambda: (waited.settled(result, plan.plans_of) for result in outcomes))
         late = sum(result.status is Status.WAITING for result in sent)
-        counts = replace(counts, ok=counts.ok - late, waiting=late)
+        counts = replace(counts, ok=counts.ok - late, waiting=late, late_plans=waited.late)
     written = document(plan.options, LazyCollection(lambda: chain(others, sent)), plan.invocation_id, waited.plans)
     try:
         artifact.write(written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from dbt_anymetrics.commands.asking import agreed
 from dbt_anymetrics.commands.prepare import address_of, chosen_nodes, ledger_to_show, tenant_of
@@ -23,23 +24,32 @@ def drop(options: Options, reporter: Reporter) -> int:
             hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
             raise UsageError("it has to be clear for which AnyMetrics", where="--drop", hint=hint)
         numbers = ledger.pending_by_node()
-        chosen = chosen_nodes(options.models, numbers)
-        total = sum(numbers[unique_id] for unique_id in chosen)
+        waits = {unique_id: each.plan for each in ledger.awaited() for unique_id in each.nodes}
+        chosen = chosen_nodes(options.models, {**dict.fromkeys(waits, 0), **numbers})
+        total = sum(numbers.get(unique_id, 0) for unique_id in chosen)
+        plans = sorted({plan for unique_id, plan in waits.items() if unique_id in chosen})
         if not chosen:
-            reporter.note("Nothing is pending that could be dropped.")
+            such = f" of {' '.join(options.models)}" if options.models else ""
+            reporter.note(f"Nothing{such} is pending that could be dropped.")
             return 0
-        if not _agreed(options, f"{_refreshes(total)} of {', '.join(sorted(chosen))}"):
+        if not _agreed(options, f"{_refreshes(total)} of {', '.join(sorted(chosen))}{_waits(plans)}"):
             reporter.note("Nothing was dropped.")
             return 0
         command = Command(kind="retry --drop", process=os.getpid())
         Recording(opened.database, address, tenant_id, command).drop(chosen, options.keep_days)
-        reporter.note(f"Dropped {_refreshes(total)}. They are sent again only when a dbt run builds them again.")
+        reporter.note(
+            f"Dropped {_refreshes(total)}{_waits(plans)}. They are sent again only when a dbt run builds them again."
+        )
     return 0
 
 
 def _agreed(options: Options, what: str) -> bool:
     nobody = UsageError("there is nobody to ask", where="--drop", hint=f"Give --yes to drop {what}")
     return agreed(options, f"Drop {what}? They will not be sent any more", nobody)
+
+
+def _waits(plans: Sequence[str]) -> str:
+    return f", and the wait for {', '.join(plans)}" if plans else ""
 
 
 def _refreshes(number: int) -> str:

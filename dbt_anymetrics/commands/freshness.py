@@ -34,7 +34,12 @@ class Waited(Struct, frozen=True):
     @property
     def is_well(self) -> bool:
         """Whether every plan was refreshed."""
-        return not self.is_vain and all(seen.freshness is Freshness.REFRESHED for seen in self.plans)
+        return not self.is_vain and not self.late
+
+    @property
+    def late(self) -> int:
+        """How many plans were not refreshed, as far as that can be told."""
+        return sum(seen.freshness is not Freshness.REFRESHED for seen in self.plans)
 
     def settled(self, result: Result, plans_of: PlansOf) -> Result:
         """A result, as waiting when one of its plans was not seen refreshed."""
@@ -83,9 +88,26 @@ def is_vain(items: Collection[Item], plans_of: PlansOf, reporter: Reporter) -> b
     return bool(sent) and not any(plans_of(item.unique_id) for item in items)
 
 
-def wait_for(client: Asker, outcomes: Outcomes, options: Options, reporter: Reporter) -> Waited:
-    """Wait for every plan that was triggered and not seen refreshed, also after an earlier command."""
-    ended, known = told_apart(outcomes.awaited())
+def names_of(items: Iterable[Item], plans_of: PlansOf) -> frozenset[str]:
+    """The plans that nodes name, of which this command is about."""
+    own = {item.unique_id for item in items if isinstance(item, Refresh) or item.status is not Status.UNTOUCHED}
+    return frozenset(name for unique_id in own for name in plans_of(unique_id))
+
+
+def awaited_by(items: Iterable[Item], plans_of: PlansOf, outcomes: Outcomes) -> bool:
+    """Whether one of the plans that these nodes name was triggered, and not seen refreshed since."""
+    awaited = outcomes.awaited()
+    return bool(awaited) and not names_of(items, plans_of).isdisjoint(each.plan for each in awaited)
+
+
+def wait_for(
+    client: Asker, outcomes: Outcomes, options: Options, reporter: Reporter, names: Collection[str] | None = None
+) -> Waited:
+    """Wait for the plans that were triggered and not seen refreshed, also after an earlier command.
+
+    `names` are those that count, None for all.
+    """
+    ended, known = told_apart(each for each in outcomes.awaited() if names is None or each.plan in names)
 
     def end(seen: PlanSeen) -> None:
         outcomes.note_plan(seen)
@@ -118,7 +140,10 @@ def _untellable(awaited: Awaited) -> str | None:
     if awaited.baseline.unknown:
         return f"its state before the trigger could not be read ({awaited.baseline.unknown})"
     if awaited.days is None:
-        return "the command that triggers it is still running, or ended early"
+        return (
+            "the command that triggers it is still running, or ended early. 'dbt-anymetrics retry --wait' sends what "
+            "it left, and waits"
+        )
     return None
 
 

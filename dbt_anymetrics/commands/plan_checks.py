@@ -35,10 +35,12 @@ def named_plans(options: Options, tables: Mapping[str, Owner]) -> str:
 
     with closing(client_of(connection_of(options), os.environ)) as client:
         listed = _listed(client)
-        faults = [fault for name in named for fault in _faults(client, name, listed)]
-        faults += [fault for owner in externals.values() for fault in _external_faults(client, owner)]
+        doubts = [fault for name in named for fault in _faults(client, name, listed)]
+        faults = [fault for owner in externals.values() for fault in _external_faults(client, owner)]
     if faults:
-        raise WarningError("; ".join(faults), hint="AnyMetrics lists its plans with their ids")
+        raise AnyMetricsError("; ".join([*faults, *doubts]))
+    if doubts:
+        raise WarningError("; ".join(doubts))
     told = [f"{len(named)} of anymetrics.plans" if named else "", f"{len(externals)} external" if externals else ""]
     return f"{' and '.join(filter(None, told))}, all known"
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.dbt_run.artifacts import Manifest
 from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
+from dbt_anymetrics.dbt_run.invocation import is_refreshable
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.dbt_run.selectable import by_name, named_as, read_selectable
@@ -60,8 +61,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `items` are the entries of the plan, with what failed tests of earlier runs held back and no test holds back now.
     `held` are the refreshes that failed tests hold back, `reheld` those of earlier runs that other tests hold from now
-    on. `plans_of` gives the acceleration plans that a node names. `run_date` says the date of the run and where it
-    comes from.
+    on. `gone` are nodes with wrong settings that are no longer in the project. `plans_of` gives the acceleration plans
+    that a node names. `run_date` says the date of the run and where it comes from.
     """
 
     options: Options
@@ -72,6 +73,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     invocations: Sequence[str | None] = ()
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
+    gone: Collection[str] = ()
     plans_of: PlansOf = plans_of_none
     run_date: RunDate | None = None
 
@@ -354,9 +356,16 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
             *remarks.overwritten(inputs, options.command, ledger),
         ],
         notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
+        gone=[each.unique_id for each in ledger.mistakes() if _is_gone(each.unique_id, inputs.manifest)],
         plans_of=plans_in(inputs.manifest),
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
+
+
+def _is_gone(unique_id: str, manifest: Manifest) -> bool:
+    """Whether a node is no longer in this project, or never had a table; other projects may share the ledger."""
+    is_of_project = unique_id.split(".")[1:2] == [manifest.metadata.project_name]
+    return not is_refreshable(unique_id) or (is_of_project and unique_id not in manifest.nodes)
 
 
 def as_hooked(options: Options, ledger: Ledger, invocation_id: str | None) -> Options:

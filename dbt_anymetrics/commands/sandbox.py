@@ -89,8 +89,9 @@ def _introduce(sandbox: Sandbox, asked: int | None, lines: Lines) -> None:
     for name, value in sandbox.environment.items():
         lines.write(f"  export {name}={value}")
     lines.write("\nIts plans:\n")
+    kinds = sandbox.plan_kinds
     for name, uuid in sandbox.plan_ids.items():
-        lines.write(f"  {name}, uuid {uuid}")
+        lines.write(f"  {name}, uuid {uuid} ({kinds[name]})")
     lines.write("\nCtrl-C stops it. Requests:")
 
 

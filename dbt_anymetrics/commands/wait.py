@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from functools import partial
 
 import msgspec
 
-from dbt_anymetrics.commands.deliver import INTERRUPTED
+from dbt_anymetrics.commands.deliver import INTERRUPTED, is_switched_off
 from dbt_anymetrics.commands.freshness import Waited, told_apart, wait_for
 from dbt_anymetrics.commands.prepare import (
     check_ledger,
@@ -37,6 +37,8 @@ def wait(options: Options, reporter: Reporter) -> int:
 
     Raises UsageError when there is no ledger, and when no refresh in it named a plan.
     """
+    if is_switched_off(reporter):
+        return 0
     check_ledger(options, project_of(options).target)
     with ledger_to_show(options, only_to_read=False) as (ledger, opened):
         _check_plans(ledger)
@@ -84,10 +86,15 @@ def _end(outcomes: Outcomes, waited: Waited, options: Options) -> None:
 # For a program that waits in another process than the one that refreshed, and has no ledger there.
 
 
-def awaited(options: Options) -> tuple[list[PlanSeen], list[Awaited]]:
-    """The plans of which nothing can be told, and those that can be waited for. Raises UsageError."""
+def awaited(options: Options, nodes: Collection[str] | None) -> tuple[list[PlanSeen], list[Awaited]]:
+    """The plans of which nothing can be told, and those that can be waited for, of these nodes or of all.
+
+    Raises UsageError.
+    """
     with ledger_to_show(options, only_to_read=True) as (ledger, _):
-        found = told_apart(ledger.awaited())
+        named = ledger.plans_by_node()
+        names = {plan for node in (named if nodes is None else nodes) for plan in named.get(node, ())}
+        found = told_apart(each for each in ledger.awaited() if each.plan in names)
         check_read(ledger.loss)
         return found
 

@@ -272,10 +272,11 @@ def _read_bytes(path: Path) -> memoryview:
             _check_whole(path, file, size)
             data = _filled(_memory(size), file)
     except FileNotFoundError:
+        first = "Run 'dbt parse', or any other dbt command," if path.name == "manifest.json" else "Run dbt"
         raise ArtifactError(
             "there is no such file",
             where=str(path),
-            hint="Run dbt first (without --no-write-json), or name its folder with --target-path or --project-dir",
+            hint=f"{first} first (without --no-write-json), or name its folder with --target-path or --project-dir",
         ) from None
     except OSError as error:
         raise ArtifactError(f"cannot be read ({error.strerror})", where=str(path)) from None

@@ -77,6 +77,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     """
     if when not in ("now", "later"):
         raise UsageError(f"when is {when!r}, neither now nor later", where="refresh()")
+    if when == "later" and wait:
+        raise UsageError("when='later' sends nothing that wait=True could wait for", where="refresh()")
     options = from_environment(
         command="python",
         project_dir=_text(project_dir),

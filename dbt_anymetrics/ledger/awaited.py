@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 
@@ -107,6 +107,15 @@ def triggered(statements: Statements, command: int, days: Mapping[str, Iterable[
         f"UPDATE awaited SET status = '{Freshness.NOT_TRIGGERED.value}' WHERE command = ? AND status = '{SENDING}'",
         command,
     )
+
+
+def forget(statements: Statements, service: int, unique_ids: Collection[str]) -> None:
+    """Wait no longer for the plans that these nodes named."""
+    for number, nodes in statements.rows(
+        "SELECT id, nodes FROM awaited WHERE service = ? AND status IN ('sending', 'waiting')", service
+    ):
+        if not set(unique_ids).isdisjoint(msgspec.json.decode(nodes)):
+            statements.run("UPDATE awaited SET status = 'dropped' WHERE id = ?", number)
 
 
 def note(statements: Statements, service: int, seen: PlanSeen, before: str) -> None:

@@ -37,6 +37,7 @@ from dbt_anymetrics.ledger.history import (
     as_mistake,
     as_past,
 )
+from dbt_anymetrics.planning.interval import spelled
 from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import External, Item, LazyCollection, Refresh, Result, Status, Timing
 
@@ -370,7 +371,8 @@ class Ledger:
 def _postponed(refresh: Refresh, ago: timedelta) -> Result:
     minutes = int(ago.total_seconds() // 60)
     when = "less than a minute" if not minutes else f"{minutes:,} minute{'s' * (minutes > 1)}"
-    message = f"confirmed {when} ago, and its minimum interval is {refresh.min_interval}; it stays pending"
+    interval = spelled(refresh.min_interval or timedelta())
+    message = f"confirmed {when} ago, and its minimum interval is {interval}; it stays pending"
     return refresh.result(Status.SKIPPED, message, postponed=True)
 
 

@@ -117,17 +117,17 @@ def _opened(location: Location, fill: Callable[[Database], None], *, only_to_rea
         _make(path, fill)
     database = SqliteDatabase(path)
     try:
-        _check(database, location)
+        _check(database, location, only_to_read=only_to_read)
     except BaseException:
         database.close()
         raise
     return database
 
 
-def _check(database: SqliteDatabase, location: Location) -> None:
+def _check(database: SqliteDatabase, location: Location, *, only_to_read: bool) -> None:
     if not database.is_ledger():
         raise _something_else(location)
-    database.check()
+    database.check(only_to_read=only_to_read)
 
 
 def _something_else(location: Location) -> UsageError | DamagedError:

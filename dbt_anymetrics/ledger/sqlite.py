@@ -33,10 +33,12 @@ _QUICKLY_CHECKED = 1 << 25
 
 _COLUMNS = {"id": "INTEGER PRIMARY KEY", "reference": "INTEGER"}
 
+_READ_ONLY = "it is read-only: its disk or its permissions do not allow writing"
+
 _IN_WORDS = {
     "database is locked": f"another program has kept it locked for {PATIENCE:.0f} seconds",
     "database or disk is full": "the disk is full",
-    "attempt to write a readonly database": "it is read-only: its disk or its permissions do not allow writing",
+    "attempt to write a readonly database": _READ_ONLY,
     "unable to open database file": "it cannot be opened or created",
 }
 
@@ -91,6 +93,7 @@ class SqliteDatabase:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = threading.RLock()
+        self._is_copy = False
         with self._in_words():
             self._connection = _connect(str(path or ""))
             try:
@@ -143,6 +146,8 @@ class SqliteDatabase:
 
     def write(self, work: Callable[[Statements], T]) -> T:
         """Do the work in one transaction: all of it or nothing."""
+        if self._is_copy:
+            raise RecordError(f"cannot be used ({_READ_ONLY})", where=self.where)
         with self._in_words(), self._lock:
             # Reading first and writing later could fail at once where another has written meanwhile.
             self._connection.execute("BEGIN IMMEDIATE")
@@ -190,16 +195,30 @@ class SqliteDatabase:
             return False
         return bool(row[0] == APPLICATION_ID)
 
-    def check(self) -> None:
-        """Bring the tables to this version. Raises RecordError for those of a newer one, DamagedError for no tables."""
+    def check(self, *, only_to_read: bool = False) -> None:
+        """Bring the tables to this version; those of a copy, where the file is only to be read.
+
+        Raises RecordError for tables of a newer version, DamagedError for no tables.
+        """
         with self._in_words():
             self._tune()
         version = self._version()
         if version > VERSION:
             raise newer(version, self.where)
         if version < VERSION:
+            if only_to_read or self.is_read_only:
+                self._work_on_a_copy()
             self.write(self._migrate)
+            self._is_copy = only_to_read or self.is_read_only
         self.rows("SELECT count(*) FROM (SELECT 1 FROM refresh WHERE status = 'pending' LIMIT 1)")
+
+    def _work_on_a_copy(self) -> None:
+        """Go on with a temporary copy: the file stays as it is for those who have an older version."""
+        copy = _connect("")
+        with self._in_words(), self._lock:
+            self._connection.backup(copy)
+            self._connection.close()
+            self._connection = copy
 
     def _migrate(self, statements: Statements) -> None:
         for version in range(self._version(), VERSION):  # another process may have been faster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dbt_anymetrics.result import WRONG_SETTINGS, Item, Result, Status
+from dbt_anymetrics.result import WRONG_SETTINGS, Item, Result, Status, is_external
 from dbt_anymetrics.text import one_line
 
 MANY = 5
@@ -60,7 +60,9 @@ def nodes_are(number: int) -> str:
 
 
 def describe(result: Item) -> str:
-    """The table and date of a result, or the node where it has none."""
+    """The table and date of a result (with the node, where a plan has the place of the table), else the node."""
+    if result.table_name and result.partition and is_external(result.table_name):
+        return one_line(f"{result.table_name} ({result.unique_id}) {result.partition}", 300)
     if result.table_name and result.partition:
         return one_line(f"{result.table_name} {result.partition}", 300)
     return one_line(result.unique_id, 300)

@@ -37,7 +37,7 @@ class Cause:
         self.since = min(self.since, entry.since)
         if entry.table_name in self._tables or len(self._tables) < _TABLES:
             days = self._tables.setdefault(entry.table_name, [])
-            if len(days) < _DAYS:
+            if len(days) < _DAYS and entry.partition not in days:
                 days.append(entry.partition)
         else:
             self._others.add(entry.table_name)
@@ -76,7 +76,7 @@ def status_lines(
         yield f"  {click.style('WRONG', fg='red')} {mistake.unique_id}: {one_line(mistake.message or '', 1000)}"
     if awaited:
         yield ""
-        yield "Triggered, and not seen refreshed since ('dbt-anymetrics wait' waits for it)"
+        yield "Triggered, and not seen refreshed since ('wait' waits for it, 'retry --drop' forgets it)"
         yield from (f"  {_awaited(each)}" for each in awaited)
     yield ""
     yield "Last commands" if commands else "No command is known."
@@ -108,6 +108,9 @@ def _command(entry: CommandEntry) -> str:
     if entry.exit_code is None:  # its counts are noted at its end
         state = "it ended early: its end is not in the ledger" if entry.ended_at else "it is running"
         return f"{head} ({state}{date_of_run})"
+    if entry.command == "wait":
+        plans = entry.counts.ok + entry.counts.error
+        return f"{head} {entry.counts.ok} of {plans} plans seen refreshed (exit code {entry.exit_code})"
     already = f", already refreshed: {entry.counts.already}" if entry.counts.already else ""
     return f"{head} {entry.counts}{already} (exit code {entry.exit_code}{date_of_run})"
 

@@ -103,7 +103,8 @@ class TextReporter:
             told = f"{number} refresh{'es' if number > 1 else ''}: {one_line(reason, 1000)}"
             self._output.result(f"{_label(Status.PENDING)} {told}", "error")
         already = f", {self._already}: {counts.already}" if counts.already else ""
-        self._output.result(f"AnyMetrics: Done. {counts}{already}", "info" if counts.all_well else "error")
+        late = f", plans not seen refreshed: {counts.late_plans}" if counts.late_plans else ""
+        self._output.result(f"AnyMetrics: Done. {counts}{already}{late}", "info" if counts.all_well else "error")
 
     def _group(self, group: Group) -> None:
         reason = one_line(group.reason or "", 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Node
 from dbt_anymetrics.errors import NodeError
-from dbt_anymetrics.planning.meta import NodeSettings, not_read_at, read_settings
+from dbt_anymetrics.planning.meta import PREFIX, NodeSettings, not_read_at, read_settings
 from dbt_anymetrics.planning.misplaced import misplaced
 
 
@@ -27,9 +27,11 @@ def _check_test(node: Node) -> None:
 
     From dbt 1.5 to 2.0, a test has nothing of its model's meta. (An analysis has the meta of its folder's models.)
     """
-    if read_settings(node.read_meta()):
+    meta = node.read_meta()
+    if read_settings(meta) and isinstance(meta, dict):
+        key = next((key for key in meta if key.startswith(PREFIX)), PREFIX)
         raise NodeError(
-            "is not a place where settings are read",
-            where="the meta of a test",
+            "is in the meta of a test, which is not a place where settings are read",
+            where=key,
             hint="Write it in the meta of the model that is tested",
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeVar
+from uuid import uuid4
 
 from dbt_anymetrics.sandbox.answers import ACCEPTED, NO_PERMISSION, SYSTEM_ERROR, Answer, envelope, refusal, success
 from dbt_anymetrics.sandbox.lineage import VERTEX_TYPES, Edge, Lineage, Vertex
@@ -32,6 +33,9 @@ GRANULARITIES = ("HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 NOT_CREATED = "Failed to create the data backfill task for the application acceleration plan"
 
 _MOST_DAYS = 10_000
+
+GRANULARITY = "DAY"
+"""Of every plan here."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,11 @@ def plan_details(world: World, request: Request) -> Answer:
         {
             **_listed(plan),
             "tablePath": {"tableCatalog": "default_catalog", "tableSchema": "anymetrics", "tableName": plan.name},
-            "metricTimeGranularity": "DAY",
+            "metricTimeGranularity": GRANULARITY,
             "metricEntityList": [],
             "metricList": [f"{table.rpartition('.')[2]}_rows" for table in plan.tables or ()],
             "dimensionList": ["metric_time"],
-            "refreshConfig": {**refresh, "granularity": "DAY", "isFullRefresh": False, "increment": None},
+            "refreshConfig": {**refresh, "granularity": GRANULARITY, "isFullRefresh": False, "increment": None},
         }
     )
 
@@ -130,6 +134,8 @@ def update_partition(world: World, request: Request) -> Answer:
     plan = _known(world.plans.with_id(wanted), wanted)
     if not plan.is_external:
         raise RefusedError(refusal(SYSTEM_ERROR, f"the plan {plan.name!r} is not external"))
+    if any(granularity != GRANULARITY for granularity, _ in made + lost):
+        raise RefusedError(refusal(SYSTEM_ERROR, f"the partitions of the plan {plan.name!r} are by {GRANULARITY}"))
     world.plans.move(plan, {day for _, days in made for day in days}, {day for _, days in lost for day in days})
     return ACCEPTED
 
@@ -145,7 +151,7 @@ def create_task(world: World, request: Request) -> Answer:
     if plan is None or not 0 <= (last - first).days < _MOST_DAYS:
         return Answer(envelope(data=None, errorMsg=NOT_CREATED))
     world.plans.move(plan, _days(first, last))
-    return ACCEPTED
+    return success(envelope(data=f"dag_{uuid4().hex}"))
 
 
 def all_lineage(world: World, request: Request) -> Answer:  # noqa: ARG001 -- it takes nothing

@@ -55,6 +55,15 @@ class Plan:
         return self.tables is not None and not self.tables
 
     @property
+    def moved_by(self) -> str:
+        """What moves it, in words."""
+        if self.cron:
+            return f"on a schedule, {self.cron}"
+        if self.is_external:
+            return "external, moved by updatePartition"
+        return f"moved by {', '.join(self.tables)}" if self.tables else "moved by every table"
+
+    @property
     def kind(self) -> str:
         """Its materializeType."""
         return "EXTERNAL" if self.is_external else "RESULT"

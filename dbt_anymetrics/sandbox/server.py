@@ -105,6 +105,11 @@ class Sandbox:
         return self._api.received
 
     @property
+    def plan_kinds(self) -> dict[str, str]:
+        """What moves each plan, in words."""
+        return {plan.name: plan.moved_by for plan in self._plans.all()}
+
+    @property
     def plan_ids(self) -> dict[str, str]:
         """What the API names the uuid of each plan."""
         return {plan.name: plan.id for plan in self._plans.all()}

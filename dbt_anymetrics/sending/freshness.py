@@ -153,11 +153,12 @@ def watch(
 
     It never triggers anything.
     """
-    started, wait, told = clock(), FIRST, 0.0
+    started, wait = clock(), FIRST
     waiting = [Watch(each) for each in awaited]
     reason = f"within {timeout:,g} s"
+    news = _News(clock)
     while waiting and (left := timeout - (clock() - started)) > 0:
-        if pause(min(wait, left)):
+        if _paused(min(wait, left), pause, lambda: news.give(waiting, tell)):
             reason = "before the wait was interrupted"
             break
         for each in list(waiting):
@@ -165,10 +166,33 @@ def watch(
                 waiting.remove(each)
                 yield seen
         wait = min(wait * GROWTH, LONGEST)
-        if waiting and (passed := clock() - started) - told >= _MINUTE:
-            told = passed
-            tell(_still(waiting, passed))
     yield from (each.unseen(reason) for each in waiting)
+
+
+class _News:
+    """What is waited for, told each minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = self._told = clock()
+
+    def give(self, waiting: Sequence[Watch], tell: Tell) -> float:
+        """Tell it when a minute is over, and return how many seconds there are until it is to be told again."""
+        now = self._clock()
+        if now - self._told >= _MINUTE:
+            self._told = now
+            tell(_still(waiting, now - self._started))
+        return _MINUTE - (now - self._told)
+
+
+def _paused(seconds: float, pause: Pause, news: Callable[[], float]) -> bool:
+    """Wait until the next read, telling the news meanwhile; true when the user ended it."""
+    while seconds > 0:
+        step = min(seconds, news())
+        if pause(step):
+            return True
+        seconds -= step
+    return False
 
 
 _NAMED = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from itertools import islice
@@ -53,10 +53,17 @@ class Outcomes:
         self._tell(loss)
 
     def ask(
-        self, items: Iterable[Item], held: Sequence[Held], reheld: Sequence[tuple[Held, Sequence[str]]] = ()
+        self,
+        items: Iterable[Item],
+        held: Sequence[Held],
+        reheld: Sequence[tuple[Held, Sequence[str]]] = (),
+        gone: Collection[str] = (),
     ) -> None:
-        """Note everything that is asked for as pending, and which tests hold what was held back before."""
-        self._try(lambda recording: recording.ask(items, held, force=self._force))
+        """Note everything that is asked for as pending, and which tests hold what was held back before.
+
+        `gone` are nodes that are no longer in the project.
+        """
+        self._try(lambda recording: recording.ask(items, held, gone, force=self._force))
         if reheld:
             self._try(lambda recording: recording.hold(reheld))
 

@@ -124,8 +124,23 @@ def _page(some: _Some | None, number: int) -> Page[str]:
 
 def _ranges(granularity: str, dates: Iterable[date]) -> Iterator[dict[str, str]]:
     """Dates as the ranges of the API, both ends of which are in them; days in a row are one range."""
-    for first, last in _rows(sorted(set(dates)), timedelta(days=1 if granularity == "DAY" else 0)):
+    starts = {_start(day, granularity) for day in dates}
+    for first, last in _rows(sorted(starts), timedelta(days=1 if granularity == "DAY" else 0)):
         yield {"dateGranularity": granularity, "startTime": f"{first}T00:00:00", "endTime": f"{last}T00:00:00"}
+
+
+def _start(day: date, granularity: str) -> date:
+    """The first day of the period that a date is in."""
+    match granularity:
+        case "WEEK":
+            return day - timedelta(days=day.weekday())
+        case "MONTH":
+            return day.replace(day=1)
+        case "QUARTER":
+            return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
+        case "YEAR":
+            return day.replace(month=1, day=1)
+    return day
 
 
 def _rows(dates: list[date], step: timedelta) -> Iterator[tuple[date, date]]:

@@ -80,7 +80,7 @@ def test_a_setting_in_the_wrong_place_is_an_error_and_no_other_date(shop: Shop, 
     done = shop.cli("refresh", "--run-date", DAY)
     assert done.returncode == 1
     assert sent(sandbox) == [(f"{MAIN}.fct_orders", DAY)]
-    places["not_null_product_sales_product_id"] = "the meta of a test"
+    places["not_null_product_sales_product_id"] = "anymetrics.on_test_failure: is in the meta of a test"
     for name, place in places.items():
         assert re.search(
             rf"ERROR \w+\.shop\.{name}\S*: {re.escape(place)}.*is not a place where settings are read", done.stdout

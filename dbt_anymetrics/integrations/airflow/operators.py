@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from dbt_anymetrics.integrations.python import Outcome, refresh, reporter_of, re
 from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.parameters import from_environment
-from dbt_anymetrics.result import Freshness, PlanSeen
+from dbt_anymetrics.result import Freshness, PlanSeen, Status
 
 try:
     from airflow.sdk import BaseOperator
@@ -93,7 +93,7 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         did = done(outcome)
         if outcome.failure:
             return self._failed(context, did, RefreshError(outcome.failure))
-        return self._wait(context, did) if self.wait_for_fresh else did
+        return self._wait(context, did, self._nodes(outcome)) if self.wait_for_fresh else did
 
     def _failed(self, context: Any, did: dict[str, Any] | None, failure: Exception) -> dict[str, Any] | None:
         if self.on_error == "fail":
@@ -103,10 +103,14 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         LOG.error("%s", failure)
         return did
 
-    def _wait(self, context: Any, did: dict[str, Any]) -> dict[str, Any] | None:
+    def _nodes(self, outcome: Outcome) -> Collection[str] | None:
+        """The nodes whose plans are waited for; None for all that the ledger knows."""
+        return {each.unique_id for each in outcome.document.results if each.status is not Status.UNTOUCHED}
+
+    def _wait(self, context: Any, did: dict[str, Any], nodes: Collection[str] | None) -> dict[str, Any] | None:
         """Leave the worker until each plan is refreshed."""
         try:
-            ended, known = awaited(self._options())
+            ended, known = awaited(self._options(), nodes)
             if not ended and not known and did["counts"]["ok"]:
                 hint = "Set anymetrics.plans in its meta"
                 raise UsageError("no node that was refreshed names a plan", where="wait_for_fresh", hint=hint)
@@ -201,3 +205,6 @@ class AnyMetricsRetryOperator(_Operator):
     def execute(self, context: Any) -> dict[str, Any] | None:
         """Send, and return what was done as XCom. Raises what the other operator does."""
         return self._run(context, retry)
+
+    def _nodes(self, outcome: Outcome) -> Collection[str] | None:  # noqa: ARG002 (a retry of the task sends nothing)
+        return None

@@ -155,7 +155,8 @@ def test_a_plan_is_computed_by_one_task(tmp_path: Path) -> None:
             "backfill", "--plan", "daily_sales", *RANGE, "--days-per-batch", "7"
         )
     assert done.returncode == 0, done.stderr
-    assert "AnyMetrics computes plan daily_sales, 2024-01-01 to 2024-01-31 (31 days) " in done.stderr
+    said = "AnyMetrics computes plan daily_sales, 2024-01-01 to 2024-01-31 (31 days, 7 at once), by the task dag_"
+    assert done.stdout.startswith(said)
     assert created(sandbox) == [
         {"planName": "daily_sales", "startTime": "2024-01-01", "endTime": "2024-01-31", "dateIntervalOfLot": 7}
     ]
@@ -168,6 +169,9 @@ NO_TASK = {
     "gaps": (("--plan", "daily_sales", "--partition", "2024-01-01, 2024-01-03"), "these dates have gaps"),
     "nodes too": (("--plan", "daily_sales", "-s", "orders", *RANGE), "--select: does not go with --plan"),
     "a pace": (("--plan", "daily_sales", "--pace", "5", *RANGE), "--pace: does not go with --plan"),
+    "force": (("--plan", "daily_sales", "--force", *RANGE), "--force: does not go with --plan"),
+    "an external plan": (("--plan", "outside", *RANGE), "plan outside: is an external plan"),
+    "a dry run of none": (("--plan", "daily_sale", "--dry-run", *RANGE), "no plan is named daily_sale"),
     "an empty name": (("--plan", " ", *RANGE), "--plan: needs the name of a plan"),
     "only a batch": (("--days-per-batch", "5", *RANGE), "--plan: needs the name of a plan"),
     "many days": (("--plan", "daily_sales", "--partition", "2014-01-01..2024-01-01"), "days of one plan are many"),
@@ -177,7 +181,7 @@ NO_TASK = {
 @pytest.mark.parametrize("what", NO_TASK)
 def test_a_task_that_makes_no_sense_is_not_created(what: str, tmp_path: Path) -> None:
     given, said = NO_TASK[what]
-    with Sandbox(plans={"daily_sales": None}) as sandbox:
+    with Sandbox(plans={"daily_sales": None, "outside": []}) as sandbox:
         done = Shop(tmp_path, sandbox.environment).cli("backfill", *given)
     assert done.returncode == 2
     assert said in done.stderr
@@ -201,3 +205,26 @@ def test_a_task_that_anymetrics_refuses_is_an_error(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Error: the list of plans: " in done.stderr
     assert created(sandbox) == []
+
+
+def test_a_task_is_one_object_in_json(tmp_path: Path) -> None:
+    with Sandbox(plans={"daily_sales": None}) as sandbox:
+        shop = Shop(tmp_path, sandbox.environment)
+        made = json.loads(shop.cli("backfill", "--plan", "daily_sales", *RANGE, "--output", "json").stdout)
+        dry = json.loads(shop.cli("backfill", "--plan", "daily_sales", *RANGE, "--output", "json", "--dry-run").stdout)
+    assert (made["plan"], made["first"], made["is_created"]) == ("daily_sales", "2024-01-01", True)
+    assert made["name"].startswith("dag_")
+    assert (dry["is_created"], dry["name"]) == (False, None)
+
+
+def test_a_selection_that_matches_nothing_is_said(shop: Shop) -> None:
+    done = shop.cli("backfill", "-s", "nosuch", *JANUARY)
+    assert "WARN no model, seed or snapshot matches --select nosuch" in done.stderr
+
+
+def test_a_backfill_for_an_external_plan_warns_that_dbt_may_not_have_built_it(tmp_path: Path) -> None:
+    known = manifest_json(node_json("orders", {"anymetrics.external_plan": "a1"}))
+    write_artifacts(tmp_path / "target", known, run_json())
+    with Sandbox(plans={"a1": []}) as sandbox:
+        done = Shop(tmp_path, sandbox.environment).cli("backfill", "-s", "orders", *JANUARY, "--dry-run")
+    assert "WARN plan a1: AnyMetrics is told that these dates are built, whether dbt has built them" in done.stderr

@@ -189,11 +189,12 @@ EXTERNAL = "31f0ad8bc8e94a0f9a31e7c9b2b1a6d4"
         ("none", {}, "cannot be read: "),
     ],
 )
-def test_an_external_plan_is_looked_up(tables: object, settings: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_an_external_plan_that_cannot_be_told_anything_is_an_error(
+    tables: object, settings: dict[str, str], said: str, tmp_path: Path
+) -> None:
     plans: dict[str, list[str] | None] = {"x": None} if tables == "none" else {EXTERNAL: tables}  # type: ignore[dict-item]
     with Sandbox(plans=plans) as sandbox:
         shop = Shop(with_plans(tmp_path, external_plan=EXTERNAL, **settings), sandbox.environment)
-        warns, finding = found(shop, "plans")
         assert found(shop, "known") == (False, "there is no table to look for")
-    assert said in finding
-    assert warns == (said != "1 external, all known")
+        assert said in found(shop, "plans")[1]
+        assert shop.cli("doctor").returncode == int("all known" not in said)

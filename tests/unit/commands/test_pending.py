@@ -156,6 +156,23 @@ def test_a_node_with_wrong_settings_is_not_forgotten_by_retry(bare: Shop, sandbo
     assert bare.cli("retry").returncode == 0
 
 
+@pytest.mark.parametrize("unique_id", ["model.shop.temporary", "test.shop.unique_orders"])
+def test_a_wrong_setting_is_forgotten_when_its_node_is_gone_and_never_kept_of_a_test(
+    unique_id: str, bare: Shop
+) -> None:
+    kind, _, name = unique_id.split(".")
+    wrong = node_json(name, {"anymetrics.enabled": "x"} if kind == "model" else META, resource_type=kind)
+    known = manifest_json(wrong, project_name="shop")
+    write_artifacts(bare.target, known, run_json(result_json(unique_id), invocation_id="first"))
+    assert bare.cli("refresh").returncode == 1
+    assert ("WRONG" in bare.cli("status").stdout) == (kind == "model")
+    known = manifest_json(node_json("orders", META), project_name="shop")
+    write_artifacts(bare.target, known, run_json(result_json("orders"), invocation_id="later"))
+    assert bare.cli("refresh").returncode == 0
+    assert "WRONG" not in bare.cli("status").stdout
+    assert bare.cli("retry").returncode == 0
+
+
 def test_what_is_pending_for_another_tenant_is_neither_sent_nor_lost(tmp_path: Path) -> None:
     with Sandbox(tenant_id="tn_a", answers=Shape.NO_PERMISSION) as first, Sandbox(tenant_id="tn_b") as second:
         shop = Shop(tmp_path)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dbt_anymetrics import refresh
+from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.sandbox import PlanFault, Sandbox
 from dbt_anymetrics.sending import freshness
 from tests.builders import Json, manifest_json, node_json, result_json, run_json, write_artifacts
@@ -199,3 +201,47 @@ def test_plans_that_are_no_names_are_an_error_of_their_node(
     assert done.returncode == 1
     assert "ERROR model.shop.orders: anymetrics.plans: needs a text, not" in done.stdout
     assert len(sent(sandbox)) == 1
+
+
+def test_a_refresh_waits_for_the_plans_of_its_own_nodes_alone(worlds: Callable[..., Sandbox], tmp_path: Path) -> None:
+    shop = ran(
+        tmp_path, worlds(PlanFault.NEVER, daily_sales=None, others=None), customers={"anymetrics.plans": "others"}
+    )
+    shop.cli("refresh")
+    done = shop.cli("refresh", "-s", "customers", "--force", "--wait", *QUICK)
+    assert "WAITING plan others" in done.stdout
+    assert "daily_sales" not in done.stdout
+
+
+def test_the_end_names_plans_that_were_not_seen_of_tables_that_were_sent_before(
+    worlds: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    shop = ran(tmp_path, worlds(PlanFault.NEVER))
+    shop.cli("refresh")
+    done = shop.cli("refresh", "--wait", *QUICK)
+    assert done.returncode == 1
+    assert "already refreshed by dbt-anymetrics refresh: 2, plans not seen refreshed: 1" in done.stdout
+    assert "Refreshing" not in done.stdout
+
+
+def test_a_plan_that_is_not_wanted_any_more_can_be_dropped(worlds: Callable[..., Sandbox], tmp_path: Path) -> None:
+    shop = ran(tmp_path, worlds(PlanFault.NEVER))
+    shop.cli("refresh")
+    done = shop.cli("retry", "--drop", "--yes", "-s", "orders")
+    assert "Dropped 0 pending refreshes, and the wait for daily_sales" in done.stderr
+    assert "WAITING" not in shop.cli("status").stdout
+    assert shop.cli("wait").returncode == 0
+
+
+def test_the_kill_switch_ends_a_wait(worlds: Callable[..., Sandbox], tmp_path: Path) -> None:
+    shop = ran(tmp_path, worlds(PlanFault.NEVER))
+    shop.cli("refresh")
+    done = shop.cli("wait", ANYMETRICS_ENABLED="false")
+    assert done.returncode == 0
+    assert "switched off by ANYMETRICS_ENABLED=false" in done.stderr
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "5", True])
+def test_a_deadline_of_another_kind_is_refused_in_python_too(seconds: object, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--wait-timeout: needs a number of seconds"):
+        refresh(tmp_path, wait=True, wait_timeout=seconds)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, VERSION
 from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import Counts, LazyCollection, Refresh, Result, Status, Timing
+from tests.disk import read_only
 from tests.ledgers import Another, changed, opened, rows
 
 MOMENT = datetime(2024, 7, 18, 6, tzinfo=timezone.utc)
@@ -431,7 +432,19 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(only_to_read: bool
         assert [each.table_name for each in ledger.pending()] == ["t"]
         assert ledger.awaited() == []
     assert (found.loss, found.warnings) == (None, [])
-    assert rows(tmp_path, "PRAGMA user_version") == [(VERSION,)]
+    assert rows(tmp_path, "PRAGMA user_version") == [(1 if only_to_read else VERSION,)]
+
+
+def test_a_ledger_of_an_earlier_version_that_is_read_only_is_read(tmp_path: Path) -> None:
+    first_form(tmp_path)
+    with read_only(tmp_path):
+        found = open_at(tmp_path / FILE_NAME)
+        with closing(found.database):
+            assert found.database.is_read_only
+            assert [each.table_name for each in Ledger.find(found.database, None, None)[0].pending()] == ["t"]
+            with pytest.raises(RecordError, match="read-only"):
+                begin(found.database)
+    assert rows(tmp_path, "PRAGMA user_version") == [(1,)]
 
 
 @pytest.mark.parametrize("beside", ["", "-wal", "-shm"])

@@ -234,6 +234,7 @@ def test_json_is_one_object_a_line_in_dbts_form(capsys: Captured) -> None:
         "not_sent": 1,
         "already": 1,
         "untouched": 1,
+        "late_plans": 0,
     }
     assert datetime.fromisoformat(events[0]["info"]["ts"].replace("Z", "+00:00")).utcoffset() == timedelta(0)
 

@@ -116,7 +116,7 @@ def test_a_refresh_tells_the_plan_and_remembers_it(tmp_path: Path) -> None:
         assert f"REFRESH plan {UUID} for 2024-07-15 (model.shop.orders)\n" in plan.stdout
         done = shop.cli("refresh")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"OK plan {UUID} 2024-07-15" in done.stdout
+        assert f"OK plan {UUID} (model.shop.orders) 2024-07-15" in done.stdout
         assert FAILED in done.stdout
         assert shop.cli("refresh").returncode == 0
         common = {"uuid": UUID, "runType": "MANUAL"}
@@ -131,19 +131,32 @@ def test_a_refresh_tells_the_plan_and_remembers_it(tmp_path: Path) -> None:
 
 def test_what_was_not_told_is_pending_and_a_retry_tells_it_the_same_way(tmp_path: Path) -> None:
     result = with_batches(("2024-07-15T00:00:00Z",), ("2024-07-16T00:00:00Z",))
-    meta = {**META, "anymetrics.granularity": "MONTH"}
     with Sandbox(plans={UUID: []}) as sandbox:
-        shop = ran(tmp_path, sandbox, result, config=MICROBATCH, meta=meta)
+        shop = ran(tmp_path, sandbox, result, config=MICROBATCH)
         assert shop.cli("refresh", ANYMETRICS_AUTH_VALUE="another").returncode == 1
         assert pending(shop.target) == [(f"plan {UUID}", "2024-07-15"), (f"plan {UUID}", "2024-07-16")]
+        assert f"plan {UUID} (model.shop.orders)" in shop.cli("plan").stdout.replace(" for 2024-07-15", "")
         before = len(told(sandbox))
         assert shop.cli("retry").returncode == 0
         sent = told(sandbox)[before:]
     assert sorted((len(each["successTimeRange"]), len(each["failedTimeRange"])) for each in sent) == [(0, 1), (1, 0)]
-    assert {
-        each["dateGranularity"] for body in sent for each in body["successTimeRange"] + body["failedTimeRange"]
-    } == {"MONTH"}
     assert pending(shop.target) == []
+
+
+STARTS = {"WEEK": "2024-07-15", "MONTH": "2024-07-01", "QUARTER": "2024-07-01", "YEAR": "2024-01-01"}
+
+
+@pytest.mark.parametrize("granularity", STARTS)
+def test_a_period_is_named_by_its_first_day_and_another_granularity_than_the_plans_is_refused(
+    granularity: str, tmp_path: Path
+) -> None:
+    with Sandbox(plans={UUID: []}) as sandbox:
+        shop = ran(tmp_path, sandbox, result_json("orders"), meta={**META, "anymetrics.granularity": granularity})
+        done = shop.cli("refresh")
+        [body] = told(sandbox)
+    assert body["successTimeRange"] == ranges(STARTS[granularity], granularity=granularity)
+    assert done.returncode == 1
+    assert "are by DAY" in done.stdout
 
 
 def test_a_plan_that_is_not_external_is_refused_by_anymetrics(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ def test_settings_on_a_test_are_an_error_because_nobody_reads_them_there(meta: d
 def test_the_settings_of_a_test_are_said_to_belong_on_its_model() -> None:
     meta = {"anymetrics.on_test_failure": "refresh"}
     assert only(planned(node_json("unique_orders", meta=meta, resource_type="test"))).message == (
-        "the meta of a test: is not a place where settings are read. Write it in the meta of the model that is tested"
+        "anymetrics.on_test_failure: is in the meta of a test, which is not a place where settings are read. "
+        "Write it in the meta of the model that is tested"
     )
 
 

@@ -78,16 +78,17 @@ def test_reads_come_ever_more_seldom_and_the_last_one_is_at_the_deadline() -> No
         [seen] = wait.for_plans(client, before, timeout=200)
     assert seen.freshness is Freshness.NOT_SEEN
     assert seen.message.startswith("not seen refreshed within 200 s; last refreshed at 20")
-    assert [round(pause, 1) for pause in wait.pauses] == [5, 7.5, 11.2, 16.9, 25.3, 38, 57, 39.1]
+    # A pause ends early to say each minute what is waited for: 19.4 and 18.6 are one of 38 s.
+    assert [round(pause, 1) for pause in wait.pauses] == [5, 7.5, 11.2, 16.9, 19.4, 5.9, 38, 16.1, 40.9, 19.1, 20]
     assert sum(wait.pauses) == pytest.approx(200)
-    assert [line[:30] for line in wait.told] == ["still waiting after 66 s: dail", "still waiting after 161 s: dai"]
+    assert [line.partition(":")[0] for line in wait.told] == [f"still waiting after {n} s" for n in (60, 120, 180)]
 
 
 def test_no_pause_is_longer_than_a_minute() -> None:
     with world(plan_fails=PlanFault.NEVER) as sandbox, closing(client_of(sandbox.url)) as client:
         wait = Wait()
         wait.for_plans(client, awaited(client))
-    assert max(wait.pauses) == 60
+    assert max(wait.pauses) <= 60
     assert sum(wait.pauses) == pytest.approx(1800)
 
 
