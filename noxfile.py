@@ -43,6 +43,16 @@ DUCKDB_LIBRARY = "@duckdb/node-bindings-linux-x64"
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
+#: An orchestrator: the file of its tests, and what to install. Airflow's own constraints leave Cosmos out, so the two
+#: are resolved together.
+ORCHESTRATORS: dict[str, tuple[str, ...]] = {
+    "airflow-2.10": ("airflow", "apache-airflow==2.10.*", "astronomer-cosmos", "dbt-core~=1.10.0", "dbt-duckdb"),
+    "airflow-2.11": ("airflow", "apache-airflow==2.11.*", "astronomer-cosmos", "dbt-core~=1.11.0", "dbt-duckdb"),
+    "airflow-3": ("airflow", "apache-airflow>=3,<4", "astronomer-cosmos", "dbt-core~=1.11.0", "dbt-duckdb"),
+    "dagster": ("dagster", "dagster", "dagster-dbt", "dbt-core~=1.11.0", "dbt-duckdb"),
+    "prefect": ("prefect", "prefect", "prefect-dbt", "dbt-core~=1.11.0", "dbt-duckdb"),
+}
+
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TEST_TOOLS = nox.project.dependency_groups(PYPROJECT, "test")
 
@@ -154,6 +164,16 @@ def on_database(session: nox.Session, name: str, server: str, *packages: str) ->
     install(session, *packages)
     install_ours(session)
     pytest(session, "tests/dbt/test_databases.py", TEST_DATABASE=name, TEST_DBT=program(session, "dbt"), PATH=path)
+
+
+@nox.session(python="3.11")
+@nox.parametrize("name", list(ORCHESTRATORS), ids=list(ORCHESTRATORS))
+def orchestrators(session: nox.Session, name: str) -> None:
+    """The examples of docs/orchestrators.md as they stand, in an orchestrator on the shop, against the sandbox."""
+    tests, *packages = ORCHESTRATORS[name]
+    install(session, *packages)
+    install_ours(session)
+    pytest(session, f"tests/orchestrators/test_{tests}.py", TEST_DBT=program(session, "dbt"))
 
 
 @nox.session(python=PYTHONS)

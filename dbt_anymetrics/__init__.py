@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         RefreshError,
         UsageError,
     )
+    from dbt_anymetrics.integrations.access import Access
     from dbt_anymetrics.integrations.callback import refresh_after
-    from dbt_anymetrics.integrations.python import Outcome, refresh
+    from dbt_anymetrics.integrations.python import Outcome, refresh, retry
     from dbt_anymetrics.result import Counts, Result, Status
 
 __all__ = [
+    "Access",
     "AnyMetricsError",
     "ArtifactError",
     "Counts",
@@ -37,17 +39,20 @@ __all__ = [
     "__version__",
     "refresh",
     "refresh_after",
+    "retry",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Access": "integrations.access",
     "Counts": "result",
     "Outcome": "integrations.python",
     "Result": "result",
     "Status": "result",
     "refresh": "integrations.python",
     "refresh_after": "integrations.callback",
+    "retry": "integrations.python",
 }
 
 

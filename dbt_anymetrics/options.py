@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import TIMEOUT_MAX
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -28,11 +28,20 @@ _NAMES = {"models": "select", "plan_name": "plan"}
 """The options that have another name than their field."""
 
 
+class Sealed(Protocol):
+    """A text that shows itself only when asked to."""
+
+    def reveal(self) -> str:
+        """The text itself."""
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """Every option of every command, with its default.
 
     `hook_run_date` and `hook_partition` are the arguments of the on-run-end hook. `seen_args` are dbt's own arguments,
-    which only `dbt-anymetrics dbt` sees.
+    which only `dbt-anymetrics dbt` sees. `auth_value` is the credential of a program that has one for itself, and that
+    other programs in its process must not see; else it is read from the environment. With `later`, nothing is sent:
+    what was built becomes pending.
     """
 
     project_dir: str | None = None
@@ -54,6 +63,7 @@ class Options(Struct, frozen=True, kw_only=True):
     vars: Mapping[str, Any] = msgspec.field(default_factory=dict)
     models: Sequence[str] = ()
     force: bool = False
+    later: bool = False
     every: bool = False
     drop: bool = False
     yes: bool = False
@@ -75,6 +85,7 @@ class Options(Struct, frozen=True, kw_only=True):
     url: str | None = None
     tenant_id: str | None = None
     auth_type: str | None = None
+    auth_value: Sealed | None = None
     timeout: float = TIMEOUT
     ca_bundle: str | None = None
     threads: int = THREADS

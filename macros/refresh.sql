@@ -5,13 +5,13 @@
 
     Nothing here goes through adapter.dispatch, which would look in the user's own project first.
 -#}
-{% macro refresh(run_date=none, partition=none, models=none, enabled=true, on_error='warn', wait=false) -%}
+{% macro refresh(run_date=none, partition=none, models=none, enabled=true, on_error='warn', wait=false, when='now') -%}
     {%- if not execute -%}
     {%- elif enabled | string | lower in ['false', 'no', 'off', '0', 'none', ''] -%}
         {%- do log('[anymetrics] nothing is refreshed: enabled is ' ~ (enabled | string), info=true) -%}
     {%- elif env_var('DBT_ANYMETRICS_PLUGIN', '') -%}
         {#- The listener in Python reads this line, which only dbt's log file shows: dbt_anymetrics/integrations/dbt_plugin.py knows its form. -#}
-        {%- set request = anymetrics._request(run_date, partition, models, on_error, wait) -%}
+        {%- set request = anymetrics._request(run_date, partition, models, on_error, wait, when) -%}
         {%- do log('[anymetrics] refresh after this run: ' ~ request, info=false) -%}
     {%- elif env_var('DBT_ANYMETRICS_AROUND', '') -%}
         {%- do log("[anymetrics] 'dbt-anymetrics dbt' refreshes after this run, by its own options", info=true) -%}
@@ -19,7 +19,8 @@
         {%- set typed = {'freshness': 'source freshness', 'generate': 'docs generate'}.get(flags.WHICH, flags.WHICH) -%}
         {%- do log("[anymetrics] nothing to refresh: 'dbt " ~ typed ~ "' builds nothing", info=true) -%}
     {%- else -%}
-        {%- set text = '[anymetrics] nothing was sent to AnyMetrics: ' ~ anymetrics._why_not()
+        {%- set nothing = 'nothing was noted for later' if when == 'later' else 'nothing was sent to AnyMetrics' -%}
+        {%- set text = '[anymetrics] ' ~ nothing ~ ': ' ~ anymetrics._why_not()
             ~ ". Run 'dbt-anymetrics refresh' after dbt, or 'dbt-anymetrics dbt build' in its place" -%}
         {%- if on_error == 'fail' -%}
             {%- do exceptions.raise_compiler_error(text) -%}
@@ -29,8 +30,11 @@
 {%- endmacro %}
 
 {#- Text only, because tojson raises for a date, which is what an unquoted date in --vars is. -#}
-{% macro _request(run_date, partition, models, on_error, wait) -%}
+{% macro _request(run_date, partition, models, on_error, wait, when) -%}
     {%- set request = {'on_error': on_error | string, 'invocation_id': invocation_id | string} -%}
+    {%- if when != 'now' -%}
+        {%- do request.update({'when': when | string}) -%}
+    {%- endif -%}
     {%- if run_date is not none -%}
         {%- do request.update({'run_date': run_date | string}) -%}
     {%- endif -%}

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+NOTED_FOR_LATER = "noted for later; 'dbt-anymetrics retry' refreshes it"
+"""Why a refresh is pending that nobody was to send yet."""
+
+_FOR_LATER = "The ledger keeps what is pending by address and tenant. The credential is not needed to note it"
+
 
 class Ending(Struct, frozen=True):
     """How a command ended: the counts of its own refreshes, and its exit code."""
@@ -93,6 +98,8 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
     outcomes = _outcomes(plan, opened, reporter)
     artifact = Artifact(folder)
     outcomes.ask(plan.items, plan.held, plan.reheld, plan.gone)
+    if plan.options.later:
+        plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection and plan.planned else None)
     waited = _sent(plan, connection, outcomes, reporter) if connection else Waited()
@@ -115,6 +122,16 @@ def _sent(plan: Plan, connection: Connection, outcomes: Outcomes, reporter: Repo
         if is_in_vain or not plan.options.wait:
             return Waited(is_vain=is_in_vain)
         return wait_for(client, outcomes, plan.options, reporter, names)
+
+
+def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
+    """The same items, with what would be sent as postponed."""
+    return LazyCollection(
+        lambda: (
+            item.result(Status.SKIPPED, NOTED_FOR_LATER, postponed=True) if isinstance(item, Refresh) else item
+            for item in items
+        )
+    )
 
 
 def _connection(plan: Plan, outcomes: Outcomes, reporter: Reporter) -> Connection | None:
@@ -146,10 +163,15 @@ def _outcomes(plan: Plan, opened: Opened, reporter: Reporter) -> Outcomes:
     if not (address and tenant_id):
         if plan.held or any(_is_asked_for(item) for item in plan.items):
             missing = " and ".join(name for name, value in identity if not value)
+            if options.later:
+                raise UsageError("is not set, so nothing can be noted for later", where=missing, hint=_FOR_LATER)
             reporter.warning(f"what is not refreshed now is not remembered without {missing}")
         return Outcomes(None, tell)
+    note = NOTED_FOR_LATER if options.later else None
     outcomes = Outcomes(
-        partial(Recording, opened.database, address, tenant_id, _command(plan)), tell, force=options.force
+        partial(Recording, opened.database, address, tenant_id, _command(plan), note),
+        tell,
+        force=options.force,
     )
     if opened.loss:
         outcomes.lose(opened.loss)
@@ -184,6 +206,11 @@ def _command(plan: Plan) -> Command:
     )
 
 
+def _tells_of_pending_itself(options: Options) -> bool:
+    """Whether what is pending of earlier dbt runs needs no warning: it is sent now, or is meant to be."""
+    return options.command == "retry" or options.later
+
+
 def _tell(opened: Opened, reporter: Reporter, loss: RecordError) -> None:
     aside = None
     if isinstance(loss, DamagedError) and opened.path:
@@ -214,7 +241,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     except RecordError as error:
         reporter.error(str(error))
         exit_code = exit_code or 1
-    if (pending := outcomes.pending_beside(plan.invocations)) and plan.options.command != "retry":
+    if not _tells_of_pending_itself(plan.options) and (pending := outcomes.pending_beside(plan.invocations)):
         reporter.warning(str(pending))
     reporter.end(counts)
     if not counts.all_well and outcomes.is_kept:

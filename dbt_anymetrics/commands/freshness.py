@@ -107,15 +107,7 @@ def wait_for(
 
     `names` are those that count, None for all.
     """
-    known: list[Awaited] = []
-    ended: list[PlanSeen] = []
-    for each in outcomes.awaited():
-        if names is not None and each.plan not in names:
-            continue
-        if reason := _untellable(each):
-            ended.append(PlanSeen(plan=each.plan, freshness=Freshness.UNKNOWN, message=f"cannot tell: {reason}"))
-        else:
-            known.append(each)
+    ended, known = told_apart(each for each in outcomes.awaited() if names is None or each.plan in names)
 
     def end(seen: PlanSeen) -> None:
         outcomes.note_plan(seen)
@@ -130,6 +122,18 @@ def wait_for(
             end(seen)
             ended.append(seen)
         return Waited(ended, interrupted=is_interrupted())
+
+
+def told_apart(awaited: Iterable[Awaited]) -> tuple[list[PlanSeen], list[Awaited]]:
+    """The plans of which nothing can be told, and those that can be waited for."""
+    known: list[Awaited] = []
+    ended: list[PlanSeen] = []
+    for each in awaited:
+        if reason := _untellable(each):
+            ended.append(PlanSeen(plan=each.plan, freshness=Freshness.UNKNOWN, message=f"cannot tell: {reason}"))
+        else:
+            known.append(each)
+    return ended, known
 
 
 def _untellable(awaited: Awaited) -> str | None:

@@ -41,7 +41,7 @@ from dbt_anymetrics.output.console import Console
 from dbt_anymetrics.output.reporter import Opening, Reporter
 from dbt_anymetrics.output.text import TextReporter
 from dbt_anymetrics.planning.dates import Orders
-from dbt_anymetrics.planning.holding import released, still_holding
+from dbt_anymetrics.planning.holding import caught, released, still_holding
 from dbt_anymetrics.planning.interval import parse_interval
 from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.plan_names import PlansOf, plans_in, plans_of_none
@@ -196,7 +196,7 @@ def tenant_of(options: Options) -> str | None:
 
 def connection_of(options: Options) -> Connection:
     """The connection, checked. Raises UsageError."""
-    from dbt_anymetrics.server.connection import connection  # lazy: not every command connects
+    from dbt_anymetrics.server.connection import SECRET_VARIABLES, connection  # lazy: not every command connects
 
     return connection(
         url=options.url,
@@ -204,11 +204,13 @@ def connection_of(options: Options) -> Connection:
         auth_type=options.auth_type,
         timeout=options.timeout,
         ca_bundle=options.ca_bundle,
+        environment={SECRET_VARIABLES[0]: options.auth_value.reveal()} if options.auth_value else os.environ,
     )
 
 
 def recorded(options: Options) -> dict[str, Any]:
     """The options as the artifact shows them; there is no secret among them. Raises UsageError."""
+    options = replace(options, auth_value=None)
     given: dict[str, Any] = {name: plain(value) for name, value in msgspec.structs.asdict(options).items()}
     given["url"] = address_of(options)
     given["state"] = plain(shown_state(options.state))
@@ -338,11 +340,12 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         items = ledger.without_recent(ledger.without_confirmed(items, invocations))
     held = ledger.held()
     freed = _freed(held, made.held, items, inputs, orders)
+    newly_held = _caught(ledger, inputs, orders) if options.later else []
     return Plan(
         options=options,
         ledger=ledger,
         items=LazyCollection(lambda: chain(items, freed)) if freed else items,
-        held=made.held,
+        held=[*made.held, *newly_held],
         reheld=list(still_holding(held, inputs.manifest, inputs.runs)),
         invocations=invocations,
         warnings=[
@@ -352,7 +355,7 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
             *remarks.kept(inputs, orders, project_of(options).folder),
             *remarks.overwritten(inputs, options.command, ledger),
         ],
-        notes=[_no_longer_held(freed)] if freed else [],
+        notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
         gone=[each.unique_id for each in ledger.mistakes() if _is_gone(each.unique_id, inputs.manifest)],
         plans_of=plans_in(inputs.manifest),
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
@@ -389,7 +392,18 @@ def _freed(
     return [refresh for pair, refresh in newest.items() if pair not in pairs]
 
 
-def _no_longer_held(freed: Sequence[Refresh]) -> str:
+def _no_longer_held(freed: Sequence[Refresh], options: Options) -> str:
     nodes = list(dict.fromkeys(refresh.unique_id for refresh in freed))
     verb = "is" if len(nodes) == 1 else "are"
-    return f"{', '.join(nodes)} {verb} no longer held back by a failed test: refreshing what earlier dbt runs built"
+    then = "it is noted for later again" if options.later else "refreshing what earlier dbt runs built"
+    return f"{', '.join(nodes)} {verb} no longer held back by a failed test: {then}"
+
+
+def _caught(ledger: Ledger, inputs: Inputs, orders: Orders) -> list[Held]:
+    """What earlier dbt runs noted for later, of nodes whose tests failed now."""
+    return list(caught(ledger.waiting, inputs.manifest, inputs.runs, orders))
+
+
+def _now_held(held: Held) -> str:
+    tests = ", ".join(held.tests)
+    return f"{held.refreshes.unique_id} is held back from now on, because of failed tests: {tests}"

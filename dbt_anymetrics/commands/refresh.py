@@ -21,7 +21,7 @@ def refresh(options: Options, reporter: Reporter, show: Show = show_nothing) -> 
         for warning in (*opened.warnings, *plan.warnings):
             reporter.warning(warning)
         if plan.is_idle:
-            if pending := plan.ledger.backlog(plan.invocations):
+            if not options.later and (pending := plan.ledger.backlog(plan.invocations)):
                 reporter.warning(str(pending))
             return unsent(document(plan.options, plan.items, plan.invocation_id), reporter, show)
         return deliver(plan, opened, inputs.folder, reporter, show)

@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from dbt_anymetrics.dbt_run.artifacts import RunResults, read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
 from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import AnyMetricsError, RefreshError, UsageError
+from dbt_anymetrics.integrations.access import Access
 from dbt_anymetrics.integrations.log_output import LOG
 from dbt_anymetrics.integrations.python import Outcome, StrPath, refresh
 from dbt_anymetrics.planning.run_date import RUN_DATE_VARIABLE
 
+OnError = Literal["fail", "warn"]
+
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+
+
+class Attempt(Struct, frozen=True):
+    """A refresh after dbt: what it did, what failed, and whether that is an error of the task."""
+
+    outcome: Outcome | None = None
+    failure: str | None = None
+    is_fatal: bool = False
+
+    def settle(self) -> Outcome | None:
+        """Raise RefreshError for a failure that is fatal, log any other, and return what was done."""
+        if self.failure and self.is_fatal:
+            raise RefreshError(self.failure)
+        if self.failure:
+            LOG.error("%s", self.failure)
+        return self.outcome
 
 
 def refresh_after(
@@ -24,7 +45,7 @@ def refresh_after(
     *,
     target_path: StrPath | None = None,
     run_date: str | None = None,
-    on_error: Literal["fail", "warn"] = "fail",
+    on_error: OnError = "fail",
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Outcome | None:
@@ -36,23 +57,46 @@ def refresh_after(
     Where dbt wrote no run results, this says so in the log and returns None. Raises RefreshError when a refresh failed
     or a setting is wrong; with `on_error="warn"`, and where dbt failed itself, that is logged only.
     """
-    if on_error not in ("fail", "warn"):
-        raise UsageError(f"on_error is {on_error!r}, neither warn nor fail", where="refresh_after()")
+    return attempt(
+        project_dir, target_path=target_path, run_date=run_date, on_error=on_error, context=context, **options
+    ).settle()
+
+
+def attempt(
+    project_dir: StrPath,
+    *,
+    target_path: StrPath | None = None,
+    run_date: str | None = None,
+    on_error: OnError = "fail",
+    context: Mapping[str, Any] | None = None,
+    find_access: Callable[[], Access | None] = lambda: None,
+    **options: Any,
+) -> Attempt:
+    """The same, with a failure as a value, and with access that is looked for only where there is something to do.
+
+    Raises UsageError for an `on_error` that does not exist.
+    """
+    check_on_error(on_error, "refresh_after()")
     outcome, results = None, None
     try:
         path = _run_results(project_dir, target_path, options.get("vars"))
         if not path.exists():
             LOG.info("AnyMetrics: nothing is refreshed, because dbt wrote no %s", path)
-            return None
+            return Attempt()
         results = read_run_results(path)
         day = run_date if run_date is not None or context is None else _airflows_date(context, results)
-        outcome = refresh(project_dir, target_path=target_path, run_date=day, **options)
+        given = {"access": find_access(), **options}
+        outcome = refresh(project_dir, target_path=target_path, run_date=day, **given)
         failure = outcome.failure
     except AnyMetricsError as error:
         failure = f"AnyMetrics was not refreshed: {error}"
-    if failure:
-        _fail(failure, is_fatal=on_error == "fail" and not (results and _has_failed(results)))
-    return outcome
+    return Attempt(outcome, failure, is_fatal=on_error == "fail" and not (results and _has_failed(results)))
+
+
+def check_on_error(on_error: str, where: str) -> None:
+    """Raise UsageError for a value that does not exist."""
+    if on_error not in ("fail", "warn"):
+        raise UsageError(f"on_error is {on_error!r}, neither warn nor fail", where=where)
 
 
 def _run_results(project_dir: StrPath, target_path: StrPath | None, given_vars: Mapping[str, Any] | None) -> Path:
@@ -79,9 +123,3 @@ def _airflows_date(context: Mapping[str, Any], results: RunResults) -> str | Non
 def _has_failed(results: RunResults) -> bool:
     """Whether dbt ends with an error of its own, which ours must not cover."""
     return any(result.status in _FAILED for result in results.results)
-
-
-def _fail(failure: str, *, is_fatal: bool) -> None:
-    if is_fatal:
-        raise RefreshError(failure)
-    LOG.error("%s", failure)

@@ -46,6 +46,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     partition: list[str] | None = None
     models: list[str] | None = None
     on_error: str = "warn"
+    when: str = "now"
     wait: bool = False
     invocation_id: str | None = None
 
@@ -129,7 +130,7 @@ def _refreshed(request: Request, invocation: Invocation, reporter: TextReporter)
     """Refresh, and return what failed, if anything did. Raises UsageError."""
     options = _options(request, invocation)
     which = invocation.flags.WHICH
-    if which not in BUILDING_COMMANDS and not _frees_something(options, request, invocation):
+    if which not in BUILDING_COMMANDS and not _concerns_tests(options, request, invocation):
         reporter.note(f"AnyMetrics: nothing to refresh, because '{spelled(which)}' builds nothing")
         return None
     _check_artifacts(request, invocation)
@@ -145,6 +146,10 @@ def _request(text: str) -> Request:
         raise UsageError(f"its arguments cannot be understood ({error})", where="anymetrics.refresh()") from None
     if request.on_error not in ("warn", "fail"):
         raise UsageError(f"on_error is {request.on_error!r}, neither warn nor fail", where="anymetrics.refresh()")
+    if request.when not in ("now", "later"):
+        raise UsageError(f"when is {request.when!r}, neither now nor later", where="anymetrics.refresh()")
+    if request.when == "later" and request.wait:
+        raise UsageError("when='later' sends nothing that wait=true could wait for", where="anymetrics.refresh()")
     # An undefined name in Jinja arrives as an empty text or list, and must not be taken for no argument at all.
     for name in ("run_date", "partition", "models"):
         if getattr(request, name) in ("", []):
@@ -161,6 +166,7 @@ def _options(request: Request, invocation: Invocation) -> Options:
         hook_run_date=request.run_date,
         hook_partition=request.partition,
         models=request.models or (),
+        later=request.when == "later",
         wait=request.wait or None,
     )
 
@@ -173,8 +179,8 @@ def _around() -> list[str]:
         raise UsageError("is not what 'dbt-anymetrics dbt' writes", where=AROUND_VARIABLE) from None
 
 
-def _frees_something(options: Options, request: Request, invocation: Invocation) -> bool:
-    """Whether this is `dbt test`, and a test passes now that held back what an earlier run built."""
+def _concerns_tests(options: Options, request: Request, invocation: Invocation) -> bool:
+    """Whether this is `dbt test`, and its tests let go of what an earlier run built, or hold it back from now on."""
     if invocation.flags.WHICH == "test":
         with suppress(AnyMetricsError):
             _check_artifacts(request, invocation)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbt_anymetrics.commands.deliver import Ending, Show
 from dbt_anymetrics.commands.prepare import reporter_for
 from dbt_anymetrics.commands.refresh import refresh as run
+from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.integrations.access import Access
 from dbt_anymetrics.integrations.failure import failed, failure_of
 from dbt_anymetrics.integrations.log_output import LOG, LogOutput
 from dbt_anymetrics.ledger.artifact import Document
@@ -22,6 +25,8 @@ from dbt_anymetrics.parameters import from_environment
 from dbt_anymetrics.result import Counts
 
 StrPath = str | PathLike[str]
+
+When = Literal["now", "later"]
 
 
 class Outcome(Struct, frozen=True):
@@ -50,6 +55,8 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
     vars: Mapping[str, Any] | None = None,  # noqa: A002 (dbt's name)
     models: Sequence[str] = (),
     state: StrPath | None = None,
+    access: Access | None = None,
+    when: When = "now",
     force: bool = False,
     threads: int | None = None,
     fail_fast: bool = False,
@@ -59,14 +66,19 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
 ) -> Outcome:
     """Refresh in AnyMetrics what the last dbt run in a project rebuilt, as the command `dbt-anymetrics refresh` does.
 
-    The arguments are that command's options. What is not given, and the connection with its credential, is read from
-    the `ANYMETRICS_*` environment variables. Lines go to the logger `dbt_anymetrics` where the program has set up
-    logging, else to stdout and stderr. For a callback, there is `refresh_after`.
+    The arguments are that command's options. What is not given is read from the `ANYMETRICS_*` environment variables,
+    and so are the connection and its credential without `access`. `when="later"` sends nothing and notes what was
+    built, as the hook does then: `retry` sends it. Lines go to the logger `dbt_anymetrics` where the program has set
+    up logging, else to stdout and stderr. For a callback, there is `refresh_after`.
 
     A refresh that fails raises nothing: see `exit_code` and `failure` of what is returned. Raises
     ArtifactError when dbt's artifacts are missing or not usable, and UsageError when a setting is wrong; nothing was
     sent then. Raises RecordError when the ledger cannot be read again at the end.
     """
+    if when not in ("now", "later"):
+        raise UsageError(f"when is {when!r}, neither now nor later", where="refresh()")
+    if when == "later" and wait:
+        raise UsageError("when='later' sends nothing that wait=True could wait for", where="refresh()")
     options = from_environment(
         command="python",
         project_dir=_text(project_dir),
@@ -81,18 +93,60 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         models=models,
         state=_text(state),
         force=force,
+        later=when == "later",
         threads=threads,
         fail_fast=fail_fast,
         wait=wait,
         wait_timeout=wait_timeout,
         quiet=quiet,
+        **(access.options() if access else {}),
     )
+    return outcome_of(run, options)
+
+
+def retry(  # noqa: PLR0913 (the options of a command, by keyword)
+    project_dir: StrPath | None = None,
+    *,
+    target_path: StrPath | None = None,
+    vars: Mapping[str, Any] | None = None,  # noqa: A002 (dbt's name)
+    models: Sequence[str] = (),
+    state: StrPath | None = None,
+    access: Access | None = None,
+    threads: int | None = None,
+    fail_fast: bool = False,
+    quiet: bool = False,
+) -> Outcome:
+    """Send what is pending, of every dbt run, as the command `dbt-anymetrics retry` does.
+
+    The arguments, what is returned and what is raised are those of `refresh`.
+    """
+    from dbt_anymetrics.commands.retry import retry as run_retry  # lazy: a refresh does without
+
+    options = from_environment(
+        command="retry",
+        project_dir=_text(project_dir),
+        target_path=_text(target_path),
+        vars=vars,
+        models=models,
+        state=_text(state),
+        threads=threads,
+        fail_fast=fail_fast,
+        quiet=quiet,
+        **(access.options() if access else {}),
+    )
+    return outcome_of(run_retry, options)
+
+
+def outcome_of(command: Callable[[Options, Reporter, Show], Ending], options: Options) -> Outcome:
+    """Run a command, and keep what it did."""
     written: list[Document] = []
-    ending = run(options, _reporter(options), lambda shown: written.append(replace(shown, results=list(shown.results))))
+    keep: Show = lambda shown: written.append(replace(shown, results=list(shown.results)))  # noqa: E731
+    ending = command(options, reporter_of(options), keep)
     return Outcome(written[0], ending.counts, ending.exit_code)
 
 
-def _reporter(options: Options) -> Reporter:
+def reporter_of(options: Options) -> Reporter:
+    """Lines to `logging` where the program has set it up, else to stdout and stderr."""
     return TextReporter(LogOutput(quiet=options.quiet)) if LOG.hasHandlers() else reporter_for(options)
 
 

@@ -85,6 +85,8 @@ class Artifact:
     def write(self, document: Document) -> None:
         """Write it, whole at every moment. Raises RecordError."""
         try:
+            # Where every dbt run has a copy of the project for itself, there is none yet.
+            self._path.parent.mkdir(exist_ok=True)
             write_whole(self._path, document.pieces(), self._mode)
         except OSError as error:
             hint = "It is for people and programs that read it; what was sent is not affected"

@@ -207,6 +207,15 @@ class Ledger:
         )
         return Hooked(rows[0][0], rows[0][1] and msgspec.json.decode(rows[0][1])) if rows else Hooked()
 
+    def run_dates(self, invocation_id: str | None, kind: str) -> list[str]:
+        """The dates that commands of a kind took for the date of a dbt run, the newest last."""
+        rows = self._rows(
+            "SELECT run_date FROM command WHERE service = ? AND invocation_id = ? AND kind = ? "
+            "AND run_date IS NOT NULL ORDER BY id",
+            *(self._service, invocation_id or "", kind),
+        )
+        return [row[0] for row in rows]
+
     def held(self) -> list[Held]:
         """The refreshes that failed tests hold back."""
         rows = self._rows(
@@ -246,6 +255,17 @@ class Ledger:
             f"ORDER BY table_name, partition, id DESC LIMIT {PAGE}",
             *(self._service, table_name, table_name, partition),
         )
+
+    def waiting(self, unique_id: str) -> Iterator[Refreshes]:
+        """What is pending of a node and held back by nothing, of every dbt run."""
+        rows = self._rows(
+            "SELECT table_name, invocation_id, external, partition FROM refresh "
+            "WHERE service = ? AND status = 'pending' AND held_by IS NULL AND unique_id = ? ORDER BY 1, 2, 3, 4",
+            *(self._service, unique_id),
+        )
+        for (table, invocation, external), group in groupby(rows, lambda row: tuple(row[:3])):
+            days = [date.fromisoformat(row[3]) for row in group]
+            yield Refreshes(unique_id, table, days, invocation or None, external=_external(external))
 
     def backlog(self, beside: Sequence[str | None] = ()) -> Backlog:
         """How much is pending, `beside` what these dbt runs asked for."""

@@ -34,9 +34,15 @@ class Command(Struct, frozen=True, kw_only=True):
 
 
 class Recording:
-    """The ledger as a command writes it. Every method may raise RecordError."""
+    """The ledger as a command writes it. Every method may raise RecordError.
 
-    def __init__(self, database: Database, address: str, tenant_id: str, command: Command) -> None:
+    `note` says why what is asked for is pending, where it is not to be sent by this command.
+    """
+
+    def __init__(
+        self, database: Database, address: str, tenant_id: str, command: Command, note: str | None = None
+    ) -> None:
+        self._note = note
         self._database = database
         self._service, self._command, self._first = database.write(
             lambda statements: _begin(statements, address, tenant_id, command)
@@ -85,7 +91,7 @@ class Recording:
         for item in items:
             if isinstance(item, Refresh):
                 right.add(item.unique_id)
-                yield *self._key(item), item.unique_id, None, None, now, _external(item)
+                yield *self._key(item), item.unique_id, self._note, None, now, _external(item)
             elif item.postponed:
                 right.add(item.unique_id)
                 yield *self._key_of(item), item.unique_id, _POSTPONED, None, now, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
@@ -10,7 +10,7 @@ from dbt_anymetrics.dbt_run.invocation import Run, failed_tests, passed_tests
 from dbt_anymetrics.errors import NodeError
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.meta import NodeSettings, read_settings
-from dbt_anymetrics.planning.plan import Held, is_selected
+from dbt_anymetrics.planning.plan import Held, Refreshes, is_selected
 from dbt_anymetrics.planning.table_name import node_table_name
 
 
@@ -46,6 +46,22 @@ def still_holding(
         left += [test for test in failed.get(each.refreshes.unique_id, []) if test not in left]
         if left and left != list(each.tests):
             yield each, left
+
+
+def caught(
+    waiting: Callable[[str], Iterable[Refreshes]], manifest: Manifest, runs: Sequence[Run], orders: Orders
+) -> Iterator[Held]:
+    """What earlier runs built and nobody has sent yet, of nodes whose tests failed in these runs.
+
+    `waiting` gives what is pending of a node.
+    """
+    for unique_id, tests in failed_tests(runs, manifest).items():
+        node = manifest.nodes.get(unique_id)
+        settings = _settings(node) if node and is_selected(orders, unique_id) else None
+        if node and settings and settings.on_test_failure == "skip":
+            for each in waiting(unique_id):
+                if _means(each.table_name, manifest, node, settings, orders):
+                    yield Held(each, tests)
 
 
 def _settings(node: Node) -> NodeSettings | None:

@@ -261,6 +261,7 @@ WRONG = {
     "models=nope": "models is empty",
     "models=[]": "models is empty",
     "on_error='x'": "on_error is 'x', neither warn nor fail",
+    "when=nope": "when is '', neither now nor later",
 }
 
 

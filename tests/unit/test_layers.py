@@ -23,7 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "output": {"ledger"},
     "sending": {"server", "ledger", "planning", "output"},
     "commands": {"dbt_run", "planning", "server", "ledger", "sending", "output", "parameters", "picture", "sandbox"},
-    "integrations": {"commands", "dbt_run", "ledger", "output", "parameters", "planning"},
+    "integrations": {"commands", "dbt_run", "ledger", "output", "parameters", "planning", "server"},
+    "airflow": {"integrations"},
+    "dagster": {"integrations"},
     "picture": set(),
     "sandbox": {"picture", "output"},
     "parameters": {"dbt_run", "planning"},
@@ -80,3 +82,26 @@ def test_no_folder_is_both_above_and_below_another() -> None:
 
     for name in MAY_IMPORT:
         below(name)
+
+
+OPTIONAL = ("airflow", "asgiref", "dagster", "dagster_dbt", "prefect")
+BEHIND_A_DOOR = ("integrations/airflow/", "integrations/dagster.py")
+DOORS = ("airflow.py", "dagster.py")
+
+
+def all_imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_an_orchestrator_is_imported_only_behind_its_door(path: Path) -> None:
+    place = path.relative_to(PACKAGE).as_posix()
+    if not place.startswith(BEHIND_A_DOOR):
+        names = set(all_imports(path))
+        assert {name for name in names if name.split(".")[0] in OPTIONAL} == set()
+        behind = ("dbt_anymetrics.integrations.airflow", "dbt_anymetrics.integrations.dagster")
+        assert place in DOORS or not {name for name in names if name.startswith(behind)}

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 import dbt_anymetrics
-from dbt_anymetrics import ArtifactError, RefreshError, UsageError, refresh, refresh_after
-from dbt_anymetrics.sandbox import Sandbox, Shape
+from dbt_anymetrics import Access, ArtifactError, RefreshError, UsageError, refresh, refresh_after, retry
+from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import scenario
 from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import DAY, ROOT, Shop
@@ -78,35 +75,68 @@ def test_an_argument_that_does_not_exist_is_refused(project: Path) -> None:
         refresh(project, partitoin=DAY)  # type: ignore[call-arg]
 
 
+def test_a_credential_of_ones_own_is_used_in_the_place_of_the_environments(
+    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = dict(sandbox.environment)
+    for name in own:
+        monkeypatch.setenv(name, "of-another-task")
+    access = Access(**{name.removeprefix("ANYMETRICS_").lower(): value for name, value in own.items()})
+    outcome = refresh(project, run_date=DAY, models=["dim_customers"], access=access)
+    assert (outcome.failure, len(sandbox.received)) == (None, 1)
+    secret = own["ANYMETRICS_AUTH_VALUE"]
+    assert secret not in (project / "target" / "anymetrics_results.json").read_text()
+    assert secret not in repr(access) + repr(outcome) + str(outcome.document.args)
+    assert own["ANYMETRICS_TENANT_ID"] in repr(access)
+
+
+def test_the_snippet_with_a_credential_of_ones_own_names_what_there_is(project: Path, sandbox: Sandbox) -> None:
+    text = snippet("access = Access(").replace("path/to/dbt/project", str(project))
+    given = sandbox.environment
+    for old, name in (("https://anymetrics.example.com", "URL"), ("tn_597771", "TENANT_ID"), ('"..."', "AUTH_VALUE")):
+        new = given[f"ANYMETRICS_{name}"]
+        text = text.replace(old, repr(new) if old.startswith('"') else new)
+    names: dict[str, Any] = {}
+    exec(text, names)
+    assert names["outcome"].counts.ok == REFRESHES
+
+
+def test_access_without_one_of_its_values_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^tenant_id: is not set"):
+        Access(url="http://localhost", tenant_id=" ", auth_type="UID", auth_value="x")
+
+
+def test_what_is_noted_for_later_is_sent_by_retry(
+    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANYMETRICS_AUTH_VALUE")
+    noted = refresh(project, run_date=DAY, when="later")
+    assert (noted.failure, noted.counts.skip, sandbox.received) == (None, REFRESHES + 1, [])
+    monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", sandbox.environment["ANYMETRICS_AUTH_VALUE"])
+    assert retry(project, models=["dim_customers"]).counts.ok == 1
+    assert retry(project).counts.ok == REFRESHES - 1
+    assert len(sandbox.received) == REFRESHES
+    with pytest.raises(UsageError, match="neither now nor later"):
+        refresh(project, when="never")  # type: ignore[arg-type]
+
+
 def test_the_plain_script_runs(project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = snippet('refresh("path/to/dbt/project"').replace("path/to/dbt/project", str(project))
+    text = snippet("raise SystemExit").replace("path/to/dbt/project", str(project))
     with pytest.raises(SystemExit, match=r"^0$"):
         exec(text, {})
     assert len(sandbox.received) == REFRESHES
 
 
-class DbtDag:
-    """What Cosmos does with `operator_args`, as its local operator calls a callback."""
-
-    def __init__(self, *, operator_args: dict[str, Any], **_more: object) -> None:
-        self.callback = operator_args["callback"]
-        self.callback_args = operator_args.get("callback_args", {})
+class CosmosTask:
+    """What Cosmos does with a callback, as its local operator calls it."""
 
     def run_task(self, folder: Path, context: dict[str, Any]) -> Any:
-        self.callback_args.update({"context": context})
-        return self.callback(str(folder), **self.callback_args)
+        return refresh_after(str(folder), context=context)
 
 
 @pytest.fixture
-def dag(monkeypatch: pytest.MonkeyPatch) -> DbtDag:
-    cosmos = ModuleType("cosmos")
-    cosmos.DbtDag = DbtDag  # type: ignore[attr-defined]
-    cosmos.ProfileConfig = cosmos.ProjectConfig = lambda *_, **__: None  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cosmos", cosmos)
-    names: dict[str, Any] = {}
-    exec(snippet("DbtDag("), names)
-    made: DbtDag = names["dag"]
-    return made
+def dag() -> CosmosTask:
+    return CosmosTask()
 
 
 def days(sandbox: Sandbox) -> set[str | None]:
@@ -114,14 +144,14 @@ def days(sandbox: Sandbox) -> set[str | None]:
     return {r.partition for r in sandbox.received if str(r.table_name).endswith(".dim_customers")}
 
 
-def test_the_cosmos_snippet_refreshes_the_day_of_airflow(dag: DbtDag, project: Path, sandbox: Sandbox) -> None:
+def test_the_callback_refreshes_the_day_of_airflow(dag: CosmosTask, project: Path, sandbox: Sandbox) -> None:
     assert dag.run_task(project, {"ds": "2024-03-01"}).exit_code == 0
     assert len(sandbox.received) == REFRESHES
     assert days(sandbox) == {"2024-03-01"}
 
 
 def test_a_refresh_that_failed_fails_the_task_and_says_what(
-    dag: DbtDag, project: Path, monkeypatch: pytest.MonkeyPatch
+    dag: CosmosTask, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", "wrong")
     with pytest.raises(
@@ -145,7 +175,7 @@ def test_the_task_stays_green_where_that_is_asked_for(
 
 
 def test_without_run_results_the_callback_says_so_and_leaves_the_task_alone(
-    dag: DbtDag, project: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    dag: CosmosTask, project: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     (project / "target" / "run_results.json").unlink()
@@ -157,7 +187,7 @@ def test_without_run_results_the_callback_says_so_and_leaves_the_task_alone(
 @pytest.mark.parametrize("environment", [{"ANYMETRICS_AUTH_VALUE": "wrong"}, {"ANYMETRICS_THREADS": "many"}])
 def test_where_dbt_failed_the_error_of_the_task_is_dbts(
     environment: dict[str, str],
-    dag: DbtDag,
+    dag: CosmosTask,
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -169,7 +199,7 @@ def test_where_dbt_failed_the_error_of_the_task_is_dbts(
     assert "AnyMetrics was not refreshed" in [r.getMessage() for r in caplog.records if r.levelname == "ERROR"][-1]
 
 
-def test_where_dbt_failed_what_it_built_is_refreshed(dag: DbtDag, project: Path, sandbox: Sandbox) -> None:
+def test_where_dbt_failed_what_it_built_is_refreshed(dag: CosmosTask, project: Path, sandbox: Sandbox) -> None:
     scenario("1.11", "build-failed-model", project / "target")
     assert dag.run_task(project, {"ds": DAY}).exit_code == 0
     assert 0 < len(sandbox.received) < REFRESHES
@@ -177,14 +207,14 @@ def test_where_dbt_failed_what_it_built_is_refreshed(dag: DbtDag, project: Path,
 
 @pytest.mark.parametrize("context", [{}, {"ds": None}, {"ds": ""}])
 def test_a_run_of_airflow_without_a_date_is_an_error_in_one_line(
-    context: dict[str, Any], dag: DbtDag, project: Path, sandbox: Sandbox
+    context: dict[str, Any], dag: CosmosTask, project: Path, sandbox: Sandbox
 ) -> None:
     with pytest.raises(RefreshError, match=r"^AnyMetrics was not refreshed: Airflow's context has no ds, because .+$"):
         dag.run_task(project, context)
     assert sandbox.received == []
 
 
-def test_a_task_that_builds_nothing_needs_no_date(dag: DbtDag, project: Path) -> None:
+def test_a_task_that_builds_nothing_needs_no_date(dag: CosmosTask, project: Path) -> None:
     scenario("1.11", "test", project / "target")
     assert dag.run_task(project, {}).exit_code == 0
 
@@ -199,23 +229,6 @@ def test_a_date_that_the_run_itself_names_is_not_overruled_by_airflow(
     refresh_after(project, context={"ds": "2024-03-01"})
     refresh_after(project, run_date="2024-05-01", context={"ds": "2024-03-01"})
     assert days(sandbox) == {"2024-07-16", "2024-04-01", "2024-05-01"}
-
-
-def test_the_snippet_with_another_day_uses_it(project: Path, sandbox: Sandbox) -> None:
-    class Moment:
-        """As far as the snippet uses the one of pendulum."""
-
-        def in_timezone(self, name: str) -> Moment:
-            assert name == "Asia/Shanghai"
-            return self
-
-        def to_date_string(self) -> str:
-            return "2024-03-02"
-
-    names: dict[str, Any] = {}
-    exec(snippet("def refresh_local_day"), names)
-    names["refresh_local_day"](project, context={"logical_date": Moment(), "ds": "2024-03-01"})
-    assert days(sandbox) == {"2024-03-02"}
 
 
 class Invocation:
@@ -235,27 +248,21 @@ class Invocation:
 
 
 @pytest.fixture
-def materialize(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], list[str]]:
-    """Runs the snippet for Dagster on a dbt run that leaves this scenario."""
-    dagster, dagster_dbt = ModuleType("dagster"), ModuleType("dagster_dbt")
-    dagster.AssetExecutionContext = object  # type: ignore[attr-defined]
-    dagster.DailyPartitionsDefinition = str  # type: ignore[attr-defined]
-    dagster_dbt.DbtCliResource = object  # type: ignore[attr-defined]
-    dagster_dbt.dbt_assets = lambda manifest, partitions_def: lambda function: function  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dagster", dagster)
-    monkeypatch.setitem(sys.modules, "dagster_dbt", dagster_dbt)
-    names: dict[str, Any] = {}
-    exec(snippet("@dbt_assets"), names)
-    context = SimpleNamespace(partition_key="2024-03-01")
+def materialize(project: Path) -> Callable[[str | None], list[str]]:
+    """Runs what is in the body of an asset of Dagster, on a dbt run that leaves this scenario."""
 
     def run(name: str | None) -> list[str]:
-        dbt = SimpleNamespace(cli=lambda arguments, context: Invocation(project, name))
-        return list(names["shop"](context, dbt))
+        invocation, events = Invocation(project, name), list[str]()
+        try:
+            events.extend(invocation.stream())
+        finally:
+            refresh_after(invocation.project_dir, target_path=invocation.target_path, run_date="2024-03-01")
+        return events
 
     return run
 
 
-def test_the_dagster_snippet_refreshes_the_partition(
+def test_in_a_finally_it_refreshes_what_was_built(
     materialize: Callable[[str | None], list[str]], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert materialize("build") == ["event"]
@@ -263,7 +270,7 @@ def test_the_dagster_snippet_refreshes_the_partition(
     assert days(sandbox) == {"2024-03-01"}
 
 
-def test_the_dagster_snippet_fails_when_a_refresh_does(
+def test_in_a_finally_it_fails_when_a_refresh_does(
     materialize: Callable[[str | None], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANYMETRICS_AUTH_VALUE", "wrong")
@@ -272,7 +279,7 @@ def test_the_dagster_snippet_fails_when_a_refresh_does(
 
 
 @pytest.mark.parametrize("name", ["build-failed-model", None])
-def test_the_dagster_snippet_refreshes_what_was_built_when_a_model_fails(
+def test_in_a_finally_it_refreshes_the_rest_when_a_model_fails(
     name: str | None, materialize: Callable[[str | None], list[str]], sandbox: Sandbox
 ) -> None:
     with pytest.raises(LookupError, match="dbt failed"):
@@ -281,51 +288,10 @@ def test_the_dagster_snippet_refreshes_what_was_built_when_a_model_fails(
     assert len(sandbox.received) < REFRESHES
 
 
-class BashOperator:
-    """What Airflow's does with a command, as far as the snippet goes."""
-
-    tasks: ClassVar[dict[str, BashOperator]] = {}
-
-    def __init__(self, *, task_id: str, bash_command: str, **_more: object) -> None:
-        self.tasks[task_id] = self
-        self.command = bash_command
-
-    def __rshift__(self, other: BashOperator) -> None:
-        """Nothing: the test calls them in their order."""
-
-    def run(self, folder: Path) -> subprocess.CompletedProcess[str]:
-        command = self.command.replace("/usr/local/airflow/dags/shop", str(folder)).replace("{{ ds }}", DAY)
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path}
-        return subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
-
-
-def test_a_task_of_its_own_sends_only_what_failed_when_it_is_retried(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    airflow, bash = ModuleType("airflow"), ModuleType("airflow.operators.bash")
-    airflow.DAG = lambda *_, **__: nullcontext()  # type: ignore[attr-defined]
-    bash.BashOperator = BashOperator  # type: ignore[attr-defined]
-    for name, module in (
-        ("airflow", airflow),
-        ("airflow.operators", ModuleType("o")),
-        ("airflow.operators.bash", bash),
-    ):
-        monkeypatch.setitem(sys.modules, name, module)
-    exec(snippet("import BashOperator"), {})
-    assert BashOperator.tasks["build"].command.endswith("&& dbt build --vars '{ds: {{ ds }}}'")
-    with Sandbox(answers=lambda number: Shape.NO_PERMISSION if number == 5 else None) as sandbox:
-        for name, value in sandbox.environment.items():
-            monkeypatch.setenv(name, value)
-        codes = [BashOperator.tasks["refresh"].run(project).returncode for _ in range(2)]
-        assert codes == [1, 0]
-        assert len(sandbox.received) == REFRESHES + 1
-        assert days(sandbox) == {DAY}
-
-
 def test_the_wrapper_is_a_dbt_that_refreshes(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
-    (script,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    page = (ROOT / "docs" / "orchestrators.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```sh\n(#!.*?)```", page, re.DOTALL)
     wrapper.write_text(script)
     wrapper.chmod(0o755)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -1,0 +1,16 @@
+"""AnyMetrics in Airflow 2.10 and later: `from dbt_anymetrics.airflow import AnyMetricsRefreshOperator`."""
+
+from __future__ import annotations
+
+from dbt_anymetrics.integrations.airflow.callback import refresh_after
+from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
+from dbt_anymetrics.integrations.airflow.operators import AnyMetricsRefreshOperator, AnyMetricsRetryOperator
+from dbt_anymetrics.integrations.airflow.trigger import AnyMetricsFreshTrigger
+
+__all__ = [
+    "AnyMetricsFreshTrigger",
+    "AnyMetricsHook",
+    "AnyMetricsRefreshOperator",
+    "AnyMetricsRetryOperator",
+    "refresh_after",
+]

@@ -1,0 +1,1 @@
+"""Airflow: a connection, operators, and the callback of Cosmos."""
