@@ -116,7 +116,7 @@ def test_long_work_draws_a_bar_and_leaves_the_failures(failing: Shop) -> None:
     assert "10 of 100 done, OK=9 ERROR=1 [##----------------------]" in drawings(shown)
     assert starts(left_on(shown))[-4:-2] == ["10 of 100 ERROR", "  model.shop.dim_customers: "]
     assert left_on(shown)[-2].startswith("AnyMetrics: Done. OK=99 ERROR=1 ")
-    assert left_on(shown)[-1].startswith("AnyMetrics: Run 'dbt-anymetrics report --open")
+    assert left_on(shown)[-1].startswith("AnyMetrics: To see what failed and why, run: dbt-anymetrics")
     assert " OK duckdb" not in shown
 
 

@@ -308,7 +308,8 @@ def test_an_external_plan_is_told_what_was_built() -> None:
 def test_months_are_not_joined_to_ranges() -> None:
     with trying(plans={"outside": []}) as (sandbox, client):
         months = [date(2024, 6, 1), date(2024, 7, 1)]
-        assert update_partition(client, sandbox.plan_ids["outside"], "MONTH", months, []).ok
+        said = message(update_partition(client, sandbox.plan_ids["outside"], "MONTH", months, []))
+        assert said == "the partitions of the plan 'outside' are by DAY"
         assert len(json.loads(sandbox.received[0].body)["successTimeRange"]) == 2
 
 
