@@ -16,6 +16,7 @@ import pytest
 from dbt_anymetrics.sandbox import Sandbox
 from tests.artifacts import scenario
 from tests.expected import sent
+from tests.faults.test_orchestrated import KILLED, TASK, Tasks
 from tests.ledgers import served
 from tests.postgres import PASSWORD, Server
 from tests.shop import DAY, Shop
@@ -138,3 +139,20 @@ def test_without_the_library_the_extra_is_named(recorded: Shop) -> None:
     assert done.returncode == 2
     assert "pip install" in done.stderr
     assert "dbt-anymetrics[postgres]" in done.stderr
+
+
+@needs_server
+@pytest.mark.parametrize("when", ["now", "later"])
+def test_fifty_tasks_in_temporary_copies_share_one_ledger(when: str, clean: Server, tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        tasks = Tasks(tmp_path, sandbox, 50)
+        tasks.shop.environment["ANYMETRICS_STATE"] = clean.address
+        started = {name: tasks.start(name, when, KILLED if name == "model_0" else TASK) for name in tasks.names}
+        codes = {name: tasks.end(name, process) for name, process in started.items()}
+        assert codes == {name: -9 if name == "model_0" else 0 for name in tasks.names}
+        # The orchestrator runs the killed task again.
+        assert tasks.end("model_0", tasks.start("model_0", when)) == 0
+        assert (tasks.retry(), tasks.retry()) == (0, 0)
+        assert Counter(sent(sandbox)) == dict.fromkeys(tasks.pairs, 1)
+    with served(clean.address) as database:
+        assert database.rows("SELECT status, count(*) FROM refresh GROUP BY 1") == [("success", 50)]
