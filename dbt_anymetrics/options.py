@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.dbt_run.artifacts import Args
-from dbt_anymetrics.defaults import KEEP_DAYS, THREADS, TIMEOUT, WAIT_TIMEOUT
+from dbt_anymetrics.defaults import KEEP_DAYS, MAX_THREADS, THREADS, TIMEOUT, WAIT_TIMEOUT
 from dbt_anymetrics.errors import UsageError
-from dbt_anymetrics.text import is_valid
+from dbt_anymetrics.text import is_valid, shown
 
 ENABLED_VARIABLE = "ANYMETRICS_ENABLED"
 
@@ -110,12 +110,24 @@ class Options(Struct, frozen=True, kw_only=True):
         """
         options = cls(**{name: value for layer in layers for name, value in layer.items() if value is not None})
         for name in _TEXTS:
-            if not is_valid(getattr(options, name)):
-                raise UsageError("is not valid UTF-8", where=f"--{_NAMES.get(name, name.replace('_', '-'))}")
+            _check_text(getattr(options, name), f"--{_NAMES.get(name, name.replace('_', '-'))}")
+        threads: object = options.threads
+        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+            raise UsageError(f"needs a number from 1 to {MAX_THREADS}", where="--threads")
         seconds: object = options.wait_timeout
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < TIMEOUT_MAX:
             raise UsageError("needs a number of seconds greater than 0", where="--wait-timeout")
         return options
+
+
+def _check_text(value: object, where: str) -> None:
+    """Make sure that an option is a text, or several of them. Raises UsageError."""
+    texts = value if isinstance(value, (list, tuple)) else [value] if value is not None else []
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(f"needs a text, not {shown(text)}", where=where)
+    if not is_valid(value):
+        raise UsageError("is not valid UTF-8", where=where)
 
 
 def is_enabled(environment: Mapping[str, str] = os.environ) -> bool:

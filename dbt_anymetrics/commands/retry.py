@@ -41,7 +41,9 @@ def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
     chosen = chosen_nodes(options.models, ledger.pending_by_node())
     pending = LazyCollection(lambda: (refresh for refresh in ledger.pending() if refresh.unique_id in chosen))
     mistakes = [mistake for mistake in ledger.mistakes() if mistake.unique_id in chosen]
-    if not pending and not mistakes and not backlog.held and not ledger.loss:
+    if options.models and not chosen:
+        reporter.warning(f"nothing of what is pending matches --select {' '.join(options.models)}")
+    elif not pending and not mistakes and not backlog.held and not ledger.loss:
         reporter.note("Nothing is pending, so there is nothing to send again.")
     if backlog.held:
         wait = "1 refresh waits" if backlog.held == 1 else f"{backlog.held:,} refreshes wait"

@@ -89,11 +89,14 @@ def _end(outcomes: Outcomes, waited: Waited, options: Options) -> None:
 def awaited(options: Options, nodes: Collection[str] | None) -> tuple[list[PlanSeen], list[Awaited]]:
     """The plans of which nothing can be told, and those that can be waited for, of these nodes or of all.
 
-    Raises UsageError.
+    Raises UsageError, also when none of these nodes names a plan.
     """
     with ledger_to_show(options, only_to_read=True) as (ledger, _):
         named = ledger.plans_by_node()
         names = {plan for node in (named if nodes is None else nodes) for plan in named.get(node, ())}
+        if nodes and not names:
+            hint = "Set anymetrics.plans in its meta"
+            raise UsageError("no node that was refreshed names a plan", where="wait_for_fresh", hint=hint)
         found = told_apart(each for each in ledger.awaited() if each.plan in names)
         check_read(ledger.loss)
         return found

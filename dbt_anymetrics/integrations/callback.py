@@ -9,14 +9,16 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from dbt_anymetrics.commands.remarks import NO_SETTINGS
 from dbt_anymetrics.dbt_run.artifacts import RunResults, read_run_results
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS
 from dbt_anymetrics.dbt_run.invocation import BUILDING_COMMANDS
-from dbt_anymetrics.dbt_run.project import Project
+from dbt_anymetrics.dbt_run.project import PROJECT_FILE, Project
 from dbt_anymetrics.errors import AnyMetricsError, RefreshError, UsageError
 from dbt_anymetrics.integrations.access import Access
 from dbt_anymetrics.integrations.log_output import LOG
 from dbt_anymetrics.integrations.python import Outcome, StrPath, refresh
+from dbt_anymetrics.options import is_enabled
 from dbt_anymetrics.planning.run_date import RUN_DATE_VARIABLE
 
 OnError = Literal["fail", "warn"]
@@ -81,16 +83,31 @@ def attempt(
     try:
         path = _run_results(project_dir, target_path, options.get("vars"))
         if not path.exists():
+            _check_project(Path(project_dir))
             LOG.info("AnyMetrics: nothing is refreshed, because dbt wrote no %s", path)
             return Attempt()
         results = read_run_results(path)
         day = run_date if run_date is not None or context is None else _airflows_date(context, results)
         given = {"access": find_access(), **options}
         outcome = refresh(project_dir, target_path=target_path, run_date=day, **given)
+        if mistake := unconfigured(outcome):
+            raise mistake
         failure = outcome.failure
     except AnyMetricsError as error:
         failure = f"AnyMetrics was not refreshed: {error}"
     return Attempt(outcome, failure, is_fatal=on_error == "fail" and not (results and _has_failed(results)))
+
+
+def _check_project(folder: Path) -> None:
+    """Where there is no project, dbt has not written nothing: the folder is the wrong one. Raises UsageError."""
+    if not (folder / PROJECT_FILE).is_file():
+        hint = "Is it the folder of a dbt project?"
+        raise UsageError(f"there is no {PROJECT_FILE}", where=str(folder), hint=hint)
+
+
+def unconfigured(outcome: Outcome) -> UsageError | None:
+    """The error of a project in which no node has settings: a task that can never do anything must not be green."""
+    return None if outcome.document.results or not is_enabled() else UsageError(NO_SETTINGS)
 
 
 def check_on_error(on_error: str, where: str) -> None:

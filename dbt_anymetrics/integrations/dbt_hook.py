@@ -116,7 +116,8 @@ def _has_built(invocation: Invocation) -> bool:
 
 
 def _answer(text: str, invocation: Invocation, reporter: TextReporter) -> str | None:
-    request = Request(on_error="warn")
+    # What the macro was given counts also where another of its arguments is wrong.
+    request = Request(on_error="fail" if '"on_error": "fail"' in text else "warn")
     try:
         request = _request(text)
         failure = _refreshed(request, invocation, reporter)

@@ -119,8 +119,11 @@ def forget(statements: Statements, service: int, unique_ids: Collection[str]) ->
 
 
 def note(statements: Statements, service: int, seen: PlanSeen, before: str) -> None:
-    """Note how the wait for a plan ended. One that was not seen refreshed is waited for further by the next command."""
-    status = WAITING if seen.freshness is Freshness.NOT_SEEN else seen.freshness.value
+    """Note how the wait for a plan ended. One that was not seen refreshed stays open for the next command.
+
+    So does one of which nothing can be told: a task that is tried again must not find it settled.
+    """
+    status = seen.freshness.value if seen.freshness is Freshness.REFRESHED else WAITING
     statements.run(
         f"UPDATE awaited SET status = ?, message = ? WHERE service = ? AND plan = ? "
         f"AND status IN ('{SENDING}', '{WAITING}') AND asked_at <= ?",

@@ -445,3 +445,11 @@ def test_the_hook_waits_where_it_is_asked_to(shop: Shop, sandbox: Sandbox) -> No
     assert "WAITING plan every_table: not seen refreshed within 0.1 s" in done.stdout
     assert done.returncode == 1
     assert len(sent(sandbox)) == 1
+
+
+@pytest.mark.parametrize("wrong", ["run_date=''", "when='latter'", "models=[]"])
+def test_a_wrong_argument_does_not_take_on_error_with_it(wrong: str, shop: Shop, sandbox: Sandbox) -> None:
+    done = hook(shop, f"{{{{ anymetrics.refresh({wrong}, on_error='fail') }}}}").dbt(*ONE, *DS)
+    assert done.returncode == 1, done.stdout
+    assert "AnyMetrics was not refreshed: anymetrics.refresh(): " in done.stdout
+    assert sent(sandbox) == []

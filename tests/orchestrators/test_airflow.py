@@ -205,7 +205,7 @@ def test_a_project_without_settings_says_so(airflow: Run, sandbox: Sandbox, tmp_
     manifest.write_text(manifest.read_text().replace('"anymetrics.', '"other.').replace('"anymetrics"', '"other"'))
     ran = airflow(ONLY_REFRESH.format(shop=tmp_path / "shop"))
     assert "no model, seed or snapshot has anymetrics settings in its meta, so there is nothing to refresh" in ran.log
-    assert (ran.tasks, sent(sandbox)) == ({"refresh": "success"}, [])
+    assert (ran.tasks, sent(sandbox)) == ({"refresh": "failed"}, [])
 
 
 def test_a_dbt_run_of_another_day_is_not_taken_for_that_of_this_one(
@@ -221,7 +221,8 @@ def test_a_dbt_run_of_another_day_is_not_taken_for_that_of_this_one(
     ) in ran.log
     assert len(sent(sandbox)) == before
     given = only.replace("retries=1", "run_date='2024-07-18'")
-    assert airflow(given, "2024-07-19").run == "success"
+    assert airflow(given, "2024-07-19").tasks == {"refresh": "failed"}
+    assert len(sent(sandbox)) == before
 
 
 def test_a_run_without_a_logical_date_fails_in_one_line(airflow: Run, sandbox: Sandbox, tmp_path: Path) -> None:

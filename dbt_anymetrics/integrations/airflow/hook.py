@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from dbt_anymetrics.commands.checks import probe
 from dbt_anymetrics.defaults import AUTH_TYPES
@@ -100,6 +101,8 @@ def _extra(connection: Any, where: str) -> Mapping[str, Any]:
         extra: Mapping[str, Any] = connection.extra_dejson
     except ValueError:
         raise UsageError("extra is no JSON object", where=where) from None
+    if not isinstance(extra, Mapping):
+        raise UsageError("extra is no JSON object", where=where)
     for name in extra:
         if _SECRET.search(name):
             hint = "The credential belongs into the password: Airflow shows extra to everybody who may see connections"
@@ -113,5 +116,6 @@ def _address(connection: Any) -> str:
     """The address from host, port and schema; the host may be a whole address already."""
     host = str(connection.host).strip().rstrip("/")
     address = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    has_port = re.search(r":\d+$", address)
-    return f"{address}:{connection.port}" if connection.port and not has_port else address
+    scheme, place, path, *_ = urlsplit(address)
+    has_port = re.search(r":\d+$", place)
+    return f"{scheme}://{place}:{connection.port}{path}" if connection.port and not has_port else address

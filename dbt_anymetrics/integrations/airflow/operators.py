@@ -16,13 +16,13 @@ from dbt_anymetrics.integrations.airflow.done import done
 from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
 from dbt_anymetrics.integrations.airflow.stale import check_run
 from dbt_anymetrics.integrations.airflow.trigger import AnyMetricsFreshTrigger
-from dbt_anymetrics.integrations.callback import OnError, check_on_error
+from dbt_anymetrics.integrations.callback import OnError, check_on_error, unconfigured
 from dbt_anymetrics.integrations.log_output import LOG
 from dbt_anymetrics.integrations.python import Outcome, refresh, reporter_of, retry
 from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.parameters import from_environment
-from dbt_anymetrics.result import Freshness, PlanSeen, Status
+from dbt_anymetrics.result import Freshness, PlanSeen
 
 try:
     from airflow.sdk import BaseOperator
@@ -76,14 +76,14 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         self.anymetrics_conn_id = anymetrics_conn_id
         self.on_error = on_error
         self.wait_for_fresh = wait_for_fresh
-        self.wait_timeout = wait_timeout
+        self.wait_timeout = Options.of({"wait_timeout": wait_timeout}).wait_timeout
 
     def _run(self, context: Any, send: Callable[..., Outcome], **more: Any) -> dict[str, Any] | None:
         try:
             outcome = send(
                 self.project_dir,
                 target_path=self.target_path or None,
-                models=[self.select] if isinstance(self.select, str) and self.select else list(self.select),
+                models=[self.select] if isinstance(self.select, str) and self.select else list(self.select or ()),
                 state=self._state,
                 access=AnyMetricsHook(self.anymetrics_conn_id).get_conn(),
                 **more,
@@ -91,6 +91,8 @@ class _Operator(BaseOperator):  # type: ignore[misc]
         except AnyMetricsError as error:
             return self._failed(context, None, _as_airflows("AnyMetrics was not refreshed", error))
         did = done(outcome)
+        if mistake := unconfigured(outcome):
+            return self._failed(context, did, _as_airflows("AnyMetrics was not refreshed", mistake))
         if outcome.failure:
             return self._failed(context, did, RefreshError(outcome.failure))
         return self._wait(context, did, self._nodes(outcome)) if self.wait_for_fresh else did
@@ -105,15 +107,12 @@ class _Operator(BaseOperator):  # type: ignore[misc]
 
     def _nodes(self, outcome: Outcome) -> Collection[str] | None:
         """The nodes whose plans are waited for; None for all that the ledger knows."""
-        return {each.unique_id for each in outcome.document.results if each.status is not Status.UNTOUCHED}
+        return {each.unique_id for each in outcome.document.results if each.timing}
 
     def _wait(self, context: Any, did: dict[str, Any], nodes: Collection[str] | None) -> dict[str, Any] | None:
         """Leave the worker until each plan is refreshed."""
         try:
             ended, known = awaited(self._options(), nodes)
-            if not ended and not known and did["counts"]["ok"]:
-                hint = "Set anymetrics.plans in its meta"
-                raise UsageError("no node that was refreshed names a plan", where="wait_for_fresh", hint=hint)
         except AnyMetricsError as error:
             return self._failed(context, did, _as_airflows(_NOT_WAITED, error))
         if known:
@@ -175,7 +174,6 @@ class AnyMetricsRefreshOperator(_Operator):
     def __init__(self, *, run_date: str = DS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_date = run_date
-        self._is_given = run_date != DS
 
     def execute(self, context: Any) -> dict[str, Any] | None:
         """Refresh, and return what was done as XCom.
@@ -191,8 +189,7 @@ class AnyMetricsRefreshOperator(_Operator):
                 where=type(self).__name__,
                 hint="Trigger it with a logical date, or give run_date",
             )
-        if not self._is_given:
-            check_run(replace(self._options(), run_date=self.run_date))
+        check_run(replace(self._options(), run_date=self.run_date))
         return refresh(*arguments, run_date=self.run_date, **options)
 
 

@@ -27,5 +27,6 @@ def check_run(options: Options) -> None:
         raise UsageError(
             f"the dbt run in it was refreshed before as that of {days[-1]}, and this task is of {options.run_date}",
             where=str(target / RUN_RESULTS),
-            hint="Did dbt end before it wrote its results? Does another DAG use this target folder? Else give run_date",
+            hint="Did dbt end before it wrote its results? Does another DAG use this target folder? If both days are "
+            "meant, run 'dbt-anymetrics refresh --run-date' for the other one",
         )

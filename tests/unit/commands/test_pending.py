@@ -377,6 +377,11 @@ def backlog(bare: Shop) -> Shop:
     return bare
 
 
+def test_a_selection_that_matches_nothing_pending_is_said(backlog: Shop) -> None:
+    done = backlog.cli("retry", "-s", "nosuch")
+    assert "WARN nothing of what is pending matches --select nosuch" in done.stderr
+
+
 def test_what_is_dropped_is_not_sent_any_more(backlog: Shop, sandbox: Sandbox) -> None:
     done = backlog.cli("retry", "--drop", "--yes")
     assert done.returncode == 0

@@ -180,6 +180,8 @@ def test_a_command_that_was_killed_before_it_said_what_it_triggered_cannot_be_to
     done = shop.cli("wait")
     assert done.returncode == 1
     assert "cannot tell: the command that triggers it is still running, or ended early" in done.stdout
+    assert shop.cli("wait").returncode == 1
+    assert shop.cli("refresh", "--force", "--wait").returncode == 0
     assert shop.cli("wait").returncode == 0
 
 

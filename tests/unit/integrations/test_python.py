@@ -37,6 +37,7 @@ def project(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
     scenario("1.11", "build", tmp_path / "target")
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
     return tmp_path
 
 
@@ -181,6 +182,29 @@ def test_without_run_results_the_callback_says_so_and_leaves_the_task_alone(
     (project / "target" / "run_results.json").unlink()
     assert dag.run_task(project, {}) is None
     assert "nothing is refreshed, because dbt wrote no " in caplog.text
+    assert sandbox.received == []
+
+
+def test_a_folder_that_is_no_project_is_an_error(dag: CosmosTask, tmp_path: Path, sandbox: Sandbox) -> None:
+    (tmp_path / "nowhere").mkdir()
+    with pytest.raises(RefreshError, match=r"nowhere: there is no dbt_project\.yml"):
+        dag.run_task(tmp_path / "nowhere", {})
+
+
+def test_a_project_without_settings_is_an_error(dag: CosmosTask, project: Path, sandbox: Sandbox) -> None:
+    manifest = project / "target" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"anymetrics.', '"other.').replace('"anymetrics"', '"other"'))
+    with pytest.raises(RefreshError, match="no model, seed or snapshot has anymetrics settings"):
+        dag.run_task(project, {"ds": DAY})
+    assert sandbox.received == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": 0}, {"threads": "a"}, {"threads": True}, {"run_date": 20240717}, {"models": [5]}]
+)
+def test_an_option_of_another_kind_is_refused(options: dict[str, Any], project: Path, sandbox: Sandbox) -> None:
+    with pytest.raises(UsageError, match="needs a"):
+        refresh(project, **options)
     assert sandbox.received == []
 
 
