@@ -155,7 +155,7 @@ def watch(
     """
     started, wait = clock(), FIRST
     waiting = [Watch(each) for each in awaited]
-    reason = f"within {timeout:,g} s"
+    reason = f"within {_seconds(timeout)} s"
     news = _News(clock)
     while waiting and (left := timeout - (clock() - started)) > 0:
         if _paused(min(wait, left), pause, lambda: news.give(waiting, tell)):
@@ -202,6 +202,10 @@ def _still(waiting: Sequence[Watch], passed: float) -> str:
     states = [f"{each.plan} ({each.state})" for each in waiting[:_NAMED]]
     more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
     return f"still waiting after {passed:,.0f} s: {', '.join(states)}{more}"
+
+
+def _seconds(length: float) -> str:
+    return f"{length:,.1f}".removesuffix(".0")
 
 
 def _dates(days: Sequence[date]) -> str:
