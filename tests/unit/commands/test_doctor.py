@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from dbt_anymetrics.planning.table_name import in_lineage
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.builders import manifest_json, node_json, write_artifacts
 from tests.shop import Shop
+
+pytestmark = pytest.mark.skipif(
+    not Path(sys.executable).with_name("dbt").exists(), reason="doctor looks for dbt beside this Python"
+)
 
 META = {"anymetrics.datasource": "sr"}
 TABLES = ("default_catalog.mart.orders", "default_catalog.mart.customers")
