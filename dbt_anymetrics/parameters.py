@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -41,34 +42,27 @@ class _Vars(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             self.fail(error.what, param, ctx)
 
 
-class _Days(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A number of days that a calendar can count."""
+class _Number(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A number within bounds, which not-a-number is never; `what` says in words which numbers are right."""
 
-    name = "days"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            days = float(value)
-        except ValueError:
-            days = -1.0
-        if not 0 <= days <= MOST_DAYS:
-            self.fail(f"{value!r} is not a number of days from 0 to {MOST_DAYS:,}", param, ctx)
-        return days
-
-
-class _Seconds(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A length of time that is more than none and has an end."""
-
-    name = "seconds"
+    def __init__(self, name: str, what: str, is_right: Callable[[float], bool]) -> None:
+        self.name = name
+        self._what = what
+        self._is_right = is_right
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
-            seconds = float(value)
+            number = float(value)
         except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < threading.TIMEOUT_MAX:
-            self.fail(f"{value!r} is not a number of seconds greater than 0", param, ctx)
-        return seconds
+            number = math.nan
+        if not self._is_right(number):
+            self.fail(f"{value!r} is not {self._what}", param, ctx)
+        return number
+
+
+_DAYS = _Number("days", f"a number of days from 0 to {MOST_DAYS:,}", lambda days: 0 <= days <= MOST_DAYS)
+_SECONDS = _Number("seconds", "a number of seconds greater than 0", lambda seconds: 0 < seconds < threading.TIMEOUT_MAX)
+_PACE = _Number("number", "a number greater than 0", lambda pace: 0 < pace < math.inf)
 
 
 class _Selection(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -140,7 +134,7 @@ STATE = (
 KEEP = (
     click.option(
         "--keep-days",
-        type=_Days(),
+        type=_DAYS,
         envvar="ANYMETRICS_KEEP_DAYS",
         show_envvar=True,
         default=KEEP_DAYS,
@@ -293,7 +287,7 @@ SENDING = (*_SENDING, *_DBTS_SENDING)
 _WAIT_TIMEOUT = (
     click.option(
         "--wait-timeout",
-        type=_Seconds(),
+        type=_SECONDS,
         envvar="ANYMETRICS_WAIT_TIMEOUT",
         show_envvar=True,
         default=WAIT_TIMEOUT,
@@ -341,7 +335,7 @@ BACKFILL = (
     click.option("--newest-first", is_flag=True, help="Begin with the newest date. [default: the oldest]"),
     click.option(
         "--pace",
-        type=click.FloatRange(min=0, min_open=True),
+        type=_PACE,
         metavar="NUMBER",
         help="Send at most so many refreshes a minute. [default: as fast as the answers come]",
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -33,6 +33,20 @@ def one_line(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
         line = line[:-_UNSURE]
     line = redact(line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+_NAMED = 5
+
+
+def first_of(names: Sequence[str]) -> str:
+    """As `orders, customers, visits, sales, stock and 3 more`."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def seconds(length: float) -> str:
+    """A length of time in seconds, as `1,800 s` or `0.4 s`."""
+    return f"{length:,.1f}".removesuffix(".0") + " s"
 
 
 def is_valid(text: object) -> bool:

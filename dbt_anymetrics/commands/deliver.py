@@ -35,6 +35,7 @@ from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result,
 from dbt_anymetrics.sending.delivery import Delivering
 from dbt_anymetrics.sending.outcomes import Outcomes
 from dbt_anymetrics.sending.send import send
+from dbt_anymetrics.text import first_of
 
 if TYPE_CHECKING:
     from dbt_anymetrics.server.connection import Connection
@@ -102,6 +103,9 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
         plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection and plan.planned else None)
+    if plan.options.wait and not connection and (others := outcomes.awaited()):
+        names = first_of([each.plan for each in others])
+        reporter.warning(f"--wait waits for nothing here, and 'dbt-anymetrics wait' for what is open: {names}")
     waited = _sent(plan, connection, outcomes, reporter) if connection else Waited()
     return _end(plan, outcomes, artifact, reporter, show, waited)
 
@@ -110,17 +114,16 @@ def _sent(plan: Plan, connection: Connection, outcomes: Outcomes, reporter: Repo
     """Send the plan, and wait for the acceleration plans that depend on it, where that is asked for."""
     from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import, and not every command sends
 
+    wait = plan.options.wait
     # Before anything is sent: what `retry` plans is what is pending, and that is nothing afterwards.
-    names = names_of(plan.items, plan.plans_of)
-    is_in_vain = plan.options.wait and is_vain(plan.items, plan.plans_of, reporter)
+    names = names_of(plan.items, plan.plans_of) if wait else frozenset()
+    is_in_vain = wait and is_vain(plan.items, plan.plans_of, reporter)
     with closing(client_of(connection, os.environ)) as client:
         baselines = read_baselines(client, plan.planned, plan.plans_of, outcomes)
-        if plan.planned and send(plan.planned, client, _delivering(plan.options), outcomes, reporter):
-            note_triggered(baselines, plan.plans_of, outcomes)
-            return Waited(interrupted=True)
+        interrupted = bool(plan.planned) and send(plan.planned, client, _delivering(plan.options), outcomes, reporter)
         note_triggered(baselines, plan.plans_of, outcomes)
-        if is_in_vain or not plan.options.wait:
-            return Waited(is_vain=is_in_vain)
+        if interrupted or is_in_vain or not wait:
+            return Waited(interrupted=interrupted, is_vain=is_in_vain)
         return wait_for(client, outcomes, plan.options, reporter, names)
 
 

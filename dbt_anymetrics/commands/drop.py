@@ -24,10 +24,10 @@ def drop(options: Options, reporter: Reporter) -> int:
             hint = "Set ANYMETRICS_URL and ANYMETRICS_TENANT_ID"
             raise UsageError("it has to be clear for which AnyMetrics", where="--drop", hint=hint)
         numbers = ledger.pending_by_node()
-        waits = {unique_id: each.plan for each in ledger.awaited() for unique_id in each.nodes}
-        chosen = chosen_nodes(options.models, {**dict.fromkeys(waits, 0), **numbers})
+        awaited = ledger.awaited()
+        chosen = chosen_nodes(options.models, {*numbers, *(node for each in awaited for node in each.nodes)})
         total = sum(numbers.get(unique_id, 0) for unique_id in chosen)
-        plans = sorted({plan for unique_id, plan in waits.items() if unique_id in chosen})
+        plans = [each.plan for each in awaited if not chosen.isdisjoint(each.nodes)]
         if not chosen:
             such = f" of {' '.join(options.models)}" if options.models else ""
             reporter.note(f"Nothing{such} is pending that could be dropped.")

@@ -19,6 +19,7 @@ from dbt_anymetrics.sending.freshness import baselines, watch
 from dbt_anymetrics.sending.interrupt import stoppable
 from dbt_anymetrics.sending.outcomes import Outcomes
 from dbt_anymetrics.server.call import Asker
+from dbt_anymetrics.text import first_of, seconds
 
 _NOTE = b"\nCtrl-C: no longer waiting for plans; what was triggered stays triggered\n"
 
@@ -80,10 +81,8 @@ def is_vain(items: Collection[Item], plans_of: PlansOf, reporter: Reporter) -> b
     sent = {item.unique_id: bool(plans_of(item.unique_id)) for item in items if isinstance(item, Refresh)}
     nameless = [unique_id for unique_id, has_plans in sent.items() if not has_plans]
     if nameless:
-        more = f" and {len(nameless) - _NAMED} more" if len(nameless) > _NAMED else ""
         reporter.warning(
-            f"cannot tell whether plans of {', '.join(nameless[:_NAMED])}{more} are refreshed, because "
-            "anymetrics.plans names none"
+            f"cannot tell whether plans of {first_of(nameless)} are refreshed, because anymetrics.plans names none"
         )
     return bool(sent) and not any(plans_of(item.unique_id) for item in items)
 
@@ -148,13 +147,9 @@ def _untellable(awaited: Awaited) -> str | None:
 
 
 def _opening(known: Sequence[Awaited], timeout: float) -> str:
-    names = ", ".join(each.plan for each in known[:_NAMED])
-    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     plans = "1 plan" if len(known) == 1 else f"{len(known)} plans"
-    return f"Waiting for {plans} to be refreshed, for at most {timeout:,g} s: {names}{more}"
-
-
-_NAMED = 5
+    names = first_of([each.plan for each in known])
+    return f"Waiting for {plans} to be refreshed, for at most {seconds(timeout)}: {names}"
 
 
 @contextmanager
@@ -162,9 +157,9 @@ def _interruptible() -> Iterator[tuple[Callable[[float], bool], Callable[[], boo
     """A pause that Ctrl-C ends, and whether it did. A signal handler may only put something into a queue."""
     stopped: SimpleQueue[None] = SimpleQueue()
 
-    def pause(seconds: float) -> bool:
+    def pause(length: float) -> bool:
         try:
-            stopped.get(timeout=seconds)
+            stopped.get(timeout=length)
         except Empty:
             return False
         return True

@@ -11,6 +11,7 @@ from itertools import product
 
 from msgspec import Struct
 
+from dbt_anymetrics.commands.deliver import INTERRUPTED
 from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.ledger.entries import CommandEntry, Entry
 from dbt_anymetrics.ledger.history import Dropped, Mistake, Past
@@ -18,6 +19,7 @@ from dbt_anymetrics.ledger.ledger import Ledger, way
 from dbt_anymetrics.picture import Attempt, Outcome, Picture, Run, Status, Table
 from dbt_anymetrics.picture.model import when
 from dbt_anymetrics.result import Status as Ended
+from dbt_anymetrics.result import is_external
 
 MOST = 12
 """Attempts of one table and date that are shown, the newest."""
@@ -27,7 +29,6 @@ _PLENTY = 100_000
 
 _RUNS = 20
 _DROP = "dbt-anymetrics retry --drop"
-_INTERRUPTED = 130
 
 _NAME = re.compile(r"([^`]*)\.`([^`.]*)\.([^`]*)`\.(.*)", re.DOTALL)
 
@@ -163,8 +164,7 @@ def table_of(name: str) -> Table:
     """The parts of a table name; an external plan and what has another form are a name alone."""
     if found := _NAME.fullmatch(name):
         return Table(*found.groups())
-    plan = name.removeprefix("plan ")
-    return Table("", "", "", name) if plan == name else Table("external plan", "", "", plan)
+    return Table("external plan", "", "", name.partition(" ")[2]) if is_external(name) else Table("", "", "", name)
 
 
 def _held(entry: Entry) -> Outcome:
@@ -196,4 +196,4 @@ def _note(entry: CommandEntry) -> str:
         return "ended early: its end is not in the ledger" if entry.ended_at else "running"
     if entry.command == "wait":
         return "these are plans, not tables and dates"
-    return "interrupted" if entry.exit_code == _INTERRUPTED else ""
+    return "interrupted" if entry.exit_code == INTERRUPTED else ""

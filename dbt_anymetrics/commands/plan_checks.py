@@ -14,6 +14,7 @@ from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.planning.backfill import Owner
 from dbt_anymetrics.planning.table_name import in_lineage
+from dbt_anymetrics.result import External
 from dbt_anymetrics.server.call import Asker, Reading
 from dbt_anymetrics.server.plans import Plan, PlanName
 
@@ -28,7 +29,7 @@ ValueT = TypeVar("ValueT")
 def named_plans(options: Options, tables: Mapping[str, Owner]) -> str:
     """Whether AnyMetrics knows the plans that nodes name, and refreshes them after a trigger."""
     named = list(dict.fromkeys(name for owner in tables.values() for name in owner.plans))
-    externals = {owner.external.plan: owner for owner in tables.values() if owner.external}
+    externals = [(owner.external, owner.unique_id) for owner in tables.values() if owner.external]
     if not named and not externals:
         return "no node names one in anymetrics.plans, so --wait has nothing to wait for"
     from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
@@ -36,7 +37,7 @@ def named_plans(options: Options, tables: Mapping[str, Owner]) -> str:
     with closing(client_of(connection_of(options), os.environ)) as client:
         listed = _listed(client)
         doubts = [fault for name in named for fault in _faults(client, name, listed)]
-        faults = [fault for owner in externals.values() for fault in _external_faults(client, owner)]
+        faults = [fault for external, node in externals for fault in _external_faults(client, external, node)]
     if faults:
         raise AnyMetricsError("; ".join([*faults, *doubts]))
     if doubts:
@@ -83,22 +84,20 @@ def _fault_of_name(name: str, listed: Sequence[PlanName]) -> str | None:
     return None if number else f"no plan is named {name}{did_you_mean}"
 
 
-def _external_faults(client: Asker, owner: Owner) -> Iterator[str]:
+def _external_faults(client: Asker, external: External, node: str) -> Iterator[str]:
     """What is wrong with the external plan that a node is built for."""
     from dbt_anymetrics.server.plans import plan  # lazy: only where there is a connection
 
-    if owner.external is None:
-        return
-    uuid, granularity = owner.external.plan, owner.external.granularity
+    uuid, granularity = external.plan, external.granularity
     reading = plan(client, uuid)
     if reading.value is None:
-        yield f"the external plan {uuid} of {owner.unique_id} cannot be read: {reading.answer.message}"
+        yield f"the external plan {uuid} of {node} cannot be read: {reading.answer.message}"
         return
     kind, theirs = reading.value.materialize_type, reading.value.granularity
     if kind and kind != _EXTERNAL:
-        yield f"the plan {uuid} of {owner.unique_id} is not external, but {kind}"
+        yield f"the plan {uuid} of {node} is not external, but {kind}"
     if theirs and theirs != granularity:
-        yield f"the plan {uuid} of {owner.unique_id} has partitions by {theirs}: set anymetrics.granularity to it"
+        yield f"the plan {uuid} of {node} has partitions by {theirs}: set anymetrics.granularity to it"
 
 
 def guessed_plans(options: Options, tables: Mapping[str, Owner]) -> str:

@@ -37,9 +37,13 @@ class Attempt(Struct, frozen=True):
         """Raise RefreshError for a failure that is fatal, log any other, and return what was done."""
         if self.failure and self.is_fatal:
             raise RefreshError(self.failure)
+        self.log()
+        return self.outcome
+
+    def log(self) -> None:
+        """Log what failed."""
         if self.failure:
             LOG.error("%s", self.failure)
-        return self.outcome
 
 
 def refresh_after(

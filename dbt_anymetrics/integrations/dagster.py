@@ -12,13 +12,11 @@ from dagster import AssetKey, AssetObservation, ConfigurableResource, Failure
 
 from dbt_anymetrics.integrations.access import Access
 from dbt_anymetrics.integrations.callback import Attempt, attempt
-from dbt_anymetrics.integrations.log_output import LOG
 from dbt_anymetrics.integrations.python import Outcome
+from dbt_anymetrics.ledger.opening import FILE_NAME
 from dbt_anymetrics.result import Result, Status
 
 _SENT = (Status.SUCCESS, Status.ERROR, Status.PENDING, Status.WAITING)
-
-_LEDGER = "anymetrics.db"
 
 
 class AnyMetricsResource(ConfigurableResource):  # type: ignore[misc]
@@ -49,11 +47,11 @@ class AnyMetricsResource(ConfigurableResource):  # type: ignore[misc]
         did = self._attempt(context, invocation, options)
         yield from _observations(context, invocation, did.outcome)
         if error:
-            _log(did)
+            did.log()
             raise error
         if did.failure and did.is_fatal:
             raise Failure(did.failure)
-        _log(did)
+        did.log()
 
     def _attempt(self, context: Any, invocation: Any, options: dict[str, Any]) -> Attempt:
         return attempt(
@@ -71,14 +69,9 @@ class AnyMetricsResource(ConfigurableResource):  # type: ignore[misc]
         return Access(url=self.url, tenant_id=self.tenant_id, auth_type=self.auth_type, auth_value=self.auth_value)
 
 
-def _log(did: Attempt) -> None:
-    if did.failure:
-        LOG.error("%s", did.failure)
-
-
 def _ledger(invocation: Any) -> Path:
     """In the folder above the invocation's own target folder, which is the project's."""
-    return Path(invocation.target_path).parent / _LEDGER
+    return Path(invocation.target_path).parent / FILE_NAME
 
 
 def _dates(context: Any) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.integrations.dbt_plugin import Invocation, Stamp, stamp
 from dbt_anymetrics.integrations.failure import failed, failure_of
 from dbt_anymetrics.options import Options
-from dbt_anymetrics.output.progress import Progress
 from dbt_anymetrics.output.reporter import Level
 from dbt_anymetrics.output.terminal import fitted
 from dbt_anymetrics.output.text import TextReporter
+from dbt_anymetrics.output.unwatched import UnwatchedOutput
 from dbt_anymetrics.parameters import AROUND_VARIABLE, from_environment
 from dbt_anymetrics.result import Result
 
@@ -51,7 +51,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     invocation_id: str | None = None
 
 
-class DbtOutput:
+class DbtOutput(UnwatchedOutput):
     """Lines as events of dbt's own: they appear where dbt's do, in its form, its log file and its callbacks.
 
     They have no colours: dbt writes the same text to its terminal and to its log file.
@@ -65,19 +65,6 @@ class DbtOutput:
         if result is None or not _fire_with_data(text, result, at):
             with suppress(Exception):  # an exception in one of dbt's outputs must not stop the work
                 fire_event(Note(msg=text), level=at)
-
-    def log(self, line: str, level: Level) -> None:
-        """Write a line about the work itself."""
-        self.result(line, level)
-
-    def columns(self) -> int:
-        """No limit, because dbt does not cut lines."""
-        return sys.maxsize
-
-    def progress(self, progress: Progress) -> None:
-        """Write a line from time to time. There is no bar, because the terminal is dbt's."""
-        if progress.is_due:
-            self.log(str(progress), "info")
 
 
 def _fire_with_data(text: str, result: Result, level: Any) -> bool:

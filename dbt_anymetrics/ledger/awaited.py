@@ -56,16 +56,17 @@ NODES = "SELECT nodes, plan FROM awaited WHERE service = ? GROUP BY nodes, plan 
 
 
 def awaited(rows: Iterable[Row]) -> list[Awaited]:
-    """The rows of `OPEN`, one for each plan: the newest baseline, and all dates that are waited for."""
+    """The rows of `OPEN`, one for each plan: the newest baseline, and all nodes and dates that are waited for."""
     return [_together(list(group)) for _, group in groupby(rows, lambda row: row[0])]
 
 
 def _together(rows: Sequence[Row]) -> Awaited:
-    plan, baseline, unknown, nodes, days, asked_at, message = rows[0]
+    plan, baseline, unknown, _, days, asked_at, message = rows[0]
+    nodes = dict.fromkeys(node for row in rows for node in msgspec.json.decode(row[3], type=list[str]))
     known = {day for row in rows if row[4] for day in msgspec.json.decode(row[4], type=list[date])}
     return Awaited(
         baseline=Baseline(plan, baseline, unknown),
-        nodes=msgspec.json.decode(nodes),
+        nodes=[*nodes],
         days=None if days is None else sorted(known),
         since=datetime.fromisoformat(asked_at),
         message=message,

@@ -15,6 +15,7 @@ from dbt_anymetrics.result import Freshness, PlanSeen
 from dbt_anymetrics.server.call import Asker
 from dbt_anymetrics.server.partitions import partitions
 from dbt_anymetrics.server.plans import LatestTime, latest_time, plan, plans
+from dbt_anymetrics.text import first_of, seconds
 
 FIRST = 5.0
 """Seconds until the first read; each later one waits half as long again as the one before it."""
@@ -84,7 +85,7 @@ class Watch:
         if self._problem:
             return f"cannot be read ({self._problem})"
         if self._missing:
-            return f"refreshed at {self._last}, without {_dates(self._missing)} among its partitions"
+            return f"refreshed at {self._last}, without {first_of([*map(str, self._missing)])} among its partitions"
         return f"last refreshed at {self._last}" if self._last else "never refreshed"
 
     def _is_newer(self, refreshed_at: str | None) -> bool:
@@ -155,7 +156,7 @@ def watch(
     """
     started, wait = clock(), FIRST
     waiting = [Watch(each) for each in awaited]
-    reason = f"within {_seconds(timeout)} s"
+    reason = f"within {seconds(timeout)}"
     news = _News(clock)
     while waiting and (left := timeout - (clock() - started)) > 0:
         if _paused(min(wait, left), pause, lambda: news.give(waiting, tell)):
@@ -185,29 +186,15 @@ class _News:
         return _MINUTE - (now - self._told)
 
 
-def _paused(seconds: float, pause: Pause, news: Callable[[], float]) -> bool:
+def _paused(length: float, pause: Pause, news: Callable[[], float]) -> bool:
     """Wait until the next read, telling the news meanwhile; true when the user ended it."""
-    while seconds > 0:
-        step = min(seconds, news())
+    while length > 0:
+        step = min(length, news())
         if pause(step):
             return True
-        seconds -= step
+        length -= step
     return False
 
 
-_NAMED = 5
-
-
 def _still(waiting: Sequence[Watch], passed: float) -> str:
-    states = [f"{each.plan} ({each.state})" for each in waiting[:_NAMED]]
-    more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
-    return f"still waiting after {passed:,.0f} s: {', '.join(states)}{more}"
-
-
-def _seconds(length: float) -> str:
-    return f"{length:,.1f}".removesuffix(".0")
-
-
-def _dates(days: Sequence[date]) -> str:
-    named = ", ".join(str(day) for day in days[:_NAMED])
-    return f"{named} and {len(days) - _NAMED} more" if len(days) > _NAMED else named
+    return f"still waiting after {passed:,.0f} s: {first_of([f'{each.plan} ({each.state})' for each in waiting])}"

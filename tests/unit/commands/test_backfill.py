@@ -101,6 +101,7 @@ WRONG = {
     "no date": (("-s", "orders", "--partition", "january"), "is not a date"),
     "too long": (("-s", "orders", "--partition", "2000-01-01..2024-01-01"), "more than 3,660"),
     "no pace": (("-s", "orders", *JANUARY, "--pace", "0"), "--pace"),
+    "a pace that is no number": (("-s", "orders", *JANUARY, "--pace", "nan"), "--pace"),
     "many": (("-s", "orders", "--partition", "2020-01-01..2024-01-01"), "1,462 refreshes are many"),
 }
 

@@ -247,3 +247,19 @@ def test_the_kill_switch_ends_a_wait(worlds: Callable[..., Sandbox], tmp_path: P
 def test_a_deadline_of_another_kind_is_refused_in_python_too(seconds: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--wait-timeout: needs a number of seconds"):
         refresh(tmp_path, wait=True, wait_timeout=seconds)  # type: ignore[arg-type]
+
+
+def test_a_retry_with_nothing_pending_says_that_it_does_not_wait(
+    worlds: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    shop = ran(tmp_path, worlds())
+    shop.cli("refresh")
+    done = shop.cli("retry", "--wait")
+    assert "WARN --wait waits for nothing here, and 'dbt-anymetrics wait' for what is open: daily_sales" in done.stderr
+
+
+def test_all_plans_of_a_node_are_named_when_they_are_dropped(worlds: Callable[..., Sandbox], tmp_path: Path) -> None:
+    shop = ran(tmp_path, worlds(daily_sales=None, others=None), orders={"anymetrics.plans": [PLAN, "others"]})
+    shop.cli("refresh")
+    done = shop.cli("retry", "--drop", "--yes", "-s", "orders")
+    assert "Dropped the wait for daily_sales, others of model.shop.orders." in done.stderr
