@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from datetime import date
 
@@ -10,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.commands.backfill import ask, days_of
+from dbt_anymetrics.commands.checks import Server
 from dbt_anymetrics.commands.deliver import is_switched_off
 from dbt_anymetrics.commands.plan_checks import only_plan
-from dbt_anymetrics.commands.prepare import connection_of
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.reporter import Reporter
@@ -93,17 +92,16 @@ def _asked(options: Options) -> Task:
 
 def _made(options: Options, task: Task) -> Task:
     """The task once it is created; a dry run only looks the plan up."""
-    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
-    from dbt_anymetrics.server.tasks import create_task  # lazy: the same
+    from dbt_anymetrics.server.tasks import create_task  # lazy: requests is slow to import
 
-    with closing(client_of(connection_of(options), os.environ)) as client:
-        found = only_plan(client, task.plan)
+    with closing(Server(options)) as server:
+        found = only_plan(server, task.plan)
         if found.materialize_type == "EXTERNAL":
             what = "is an external plan, which AnyMetrics does not compute"
             raise UsageError(what, where=f"plan {task.plan}", hint="Build its table with dbt")
         if options.dry_run:
             return task
-        answer = create_task(client, task.plan, task.first, task.last, task.days_per_batch)
+        answer = create_task(server.client, task.plan, task.first, task.last, task.days_per_batch)
     return _created(task, answer)
 
 

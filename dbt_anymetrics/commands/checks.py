@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from msgspec import Struct
@@ -28,10 +30,19 @@ from dbt_anymetrics.result import count
 from dbt_anymetrics.server.connection import (
     APP_ID_VARIABLE,
     SECRET_VARIABLES,
+    Connection,
     app_secret,
     secret,
 )
 from dbt_anymetrics.text import one_line
+
+if TYPE_CHECKING:  # requests is slow to import
+    from dbt_anymetrics.server.call import Reading
+    from dbt_anymetrics.server.client import Client
+    from dbt_anymetrics.server.plans import PlanName
+    from dbt_anymetrics.server.renewing import RenewingClient
+
+ValueT = TypeVar("ValueT")
 
 NEEDED = ("folder", "settings", "call")
 """After an error in one of these, the rest of its section is not checked."""
@@ -195,14 +206,55 @@ def _missing(options: Options) -> Iterator[str]:
 
 def probe(options: Options) -> str:
     """Whether AnyMetrics answers, and takes the credentials."""
-    from dbt_anymetrics.server.client import PROBE  # lazy: requests is slow to import
-    from dbt_anymetrics.server.opened import client_of  # lazy: the same
+    with closing(Server(options)) as server:
+        return probed(server)
 
-    connection = connection_of(options)
-    with closing(client_of(connection, os.environ)) as client:
-        answer = client.probe()
+
+class Server:
+    """AnyMetrics, as several looks ask it: with one client, and so one token; it lists its plans once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._open = ExitStack()
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection. Raises UsageError when it is not complete."""
+        return connection_of(self._options)
+
+    @cached_property
+    def client(self) -> Client | RenewingClient:
+        """The client, made at its first use. Raises UsageError when the connection is not complete."""
+        from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
+
+        return self._open.enter_context(closing(client_of(self.connection, os.environ)))
+
+    @cached_property
+    def plans(self) -> Sequence[PlanName]:
+        """All plans. Raises AnyMetricsError when they cannot be listed."""
+        from dbt_anymetrics.server.plans import plans  # lazy: the same
+
+        return value_of(plans(self.client), "the list of plans")
+
+    def close(self) -> None:
+        """Close the client, if there is one."""
+        self._open.close()
+
+
+def value_of(reading: Reading[ValueT], where: str) -> ValueT:
+    """What was read. Raises AnyMetricsError when it could not be."""
+    if reading.value is None:
+        raise AnyMetricsError(reading.answer.message or "there is no answer", where=where)
+    return reading.value
+
+
+def probed(server: Server) -> str:
+    """Whether AnyMetrics answers, and takes the credentials. Raises AnyMetricsError."""
+    from dbt_anymetrics.server.client import PROBE  # lazy: requests is slow to import
+
+    answer, address = server.client.probe(), server.connection.address(PROBE)
     trace = f" (traceId {answer.trace_id})" if answer.trace_id else ""
     if answer.message is not None:
         code = f" [{answer.code}]" if answer.code else ""
-        raise AnyMetricsError(f"{answer.message}{code}{trace}", where=connection.address(PROBE))
-    return f"{connection.address(PROBE)} answered {answer.http_status}{trace}"
+        raise AnyMetricsError(f"{answer.message}{code}{trace}", where=address)
+    return f"{address} answered {answer.http_status}{trace}"

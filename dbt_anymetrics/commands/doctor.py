@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,10 +13,10 @@ import msgspec
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.commands import checks
-from dbt_anymetrics.commands.checks import Look, WarningError, look_at, show_check, verdict
+from dbt_anymetrics.commands.checks import Look, Server, WarningError, look_at, show_check, value_of, verdict
 from dbt_anymetrics.commands.dbt import find_dbt
 from dbt_anymetrics.commands.plan_checks import guessed_plans, named_plans
-from dbt_anymetrics.commands.prepare import connection_of, orders_for, project_of
+from dbt_anymetrics.commands.prepare import orders_for, project_of
 from dbt_anymetrics.commands.remarks import NO_SETTINGS
 from dbt_anymetrics.dbt_run.artifacts import read_manifest
 from dbt_anymetrics.dbt_run.inputs import MANIFEST
@@ -37,24 +36,25 @@ def doctor(options: Options) -> int:
     """Print everything, and return the worst exit code: 1 for a node or the server, 2 for settings or artifacts."""
     is_json = options.output == "json"
     names = cache(partial(_names, options))  # the manifest may be large
-    found = look_at(
-        (
-            ("dbt", (*_DBT, ("tables", lambda _options: _tables(*names())))),
+    with closing(Server(options)) as server:
+        found = look_at(
             (
-                "AnyMetrics",
+                ("dbt", (*_DBT, ("tables", lambda _options: _tables(*names())))),
                 (
-                    ("settings", checks.settings),
-                    ("call", checks.probe),
-                    ("known", lambda options: _known(options, names()[0])),
-                    ("plans", lambda options: named_plans(options, names()[0])),
-                    ("guess", lambda options: guessed_plans(options, names()[0])),
+                    "AnyMetrics",
+                    (
+                        ("settings", checks.settings),
+                        ("call", lambda _options: checks.probed(server)),
+                        ("known", lambda _options: _known(server, names()[0])),
+                        ("plans", lambda _options: named_plans(server, names()[0])),
+                        ("guess", lambda _options: guessed_plans(server, names()[0])),
+                    ),
                 ),
             ),
-        ),
-        options,
-        (lambda _title: None) if is_json else show,
-        (lambda _check: None) if is_json else show_check,
-    )
+            options,
+            (lambda _title: None) if is_json else show,
+            (lambda _check: None) if is_json else show_check,
+        )
     if is_json:
         show(msgspec.json.encode({"version": __version__, "checks": found}).decode())
     else:
@@ -118,12 +118,12 @@ _LISTS = "'dbt-anymetrics backfill -s \"*\" --partition run_date --dry-run'"
 """What needs no dbt run, as `plan` does."""
 
 
-def _known(options: Options, names: dict[str, Owner]) -> str:
+def _known(server: Server, names: dict[str, Owner]) -> str:
     """Whether AnyMetrics knows the tables by lineage, and what is nearly the same of those that it does not."""
     tables = {in_lineage(name): owner.unique_id for name, owner in names.items() if not owner.external}
     if not tables:
         return "there is no table to look for"
-    unknown, known = _unknown(options, tables)
+    unknown, known = _unknown(server, tables)
     if not unknown:
         return f"all {len(tables)} by lineage"
     lines = [_told(table, tables[table], known) for table in sorted(unknown)]
@@ -142,30 +142,23 @@ def _told(table: str, unique_id: str, known: frozenset[str]) -> str:
     return f"{table} ({unique_id})" + (f", but there is {' and '.join(near)}" if near else "")
 
 
-def _unknown(options: Options, tables: dict[str, str]) -> tuple[set[str], frozenset[str]]:
+def _unknown(server: Server, tables: dict[str, str]) -> tuple[set[str], frozenset[str]]:
     """The tables that no lineage names, and all that the lineage names, as far as it was asked for."""
     from dbt_anymetrics.server.lineage import PHYSICAL_TABLE, lineage, lineage_of  # lazy: requests is slow to import
-    from dbt_anymetrics.server.opened import client_of  # lazy: the same
 
     def unknown_of(missing: set[str]) -> Iterator[str]:
         for table in sorted(missing):
-            reading = lineage_of(client, table)
-            if reading.value is None:
-                raise AnyMetricsError(reading.answer.message or "", where=f"lineage of {table}")
-            if not reading.value:
+            if not value_of(lineage_of(server.client, table), f"lineage of {table}"):
                 yield table
 
-    with closing(client_of(connection_of(options), os.environ)) as client:
-        unknown = set(tables)
-        if len(tables) <= ONE_BY_ONE:
-            unknown = set(unknown_of(unknown))
-        if not unknown:
-            return unknown, frozenset()
-        _say(f"Asking AnyMetrics for its whole lineage, which may take up to 120 s ({len(unknown)} tables)")
-        whole = lineage(client)
-        if whole.value is None:
-            raise AnyMetricsError(whole.answer.message or "", where="lineage")
-    ends = (vertex for edge in whole.value for vertex in (edge.src_vertex, edge.dst_vertex))
+    unknown = set(tables)
+    if len(tables) <= ONE_BY_ONE:
+        unknown = set(unknown_of(unknown))
+    if not unknown:
+        return unknown, frozenset()
+    _say(f"Asking AnyMetrics for its whole lineage, which may take up to 120 s ({len(unknown)} tables)")
+    edges = value_of(lineage(server.client), "lineage")
+    ends = (vertex for edge in edges for vertex in (edge.src_vertex, edge.dst_vertex))
     known = frozenset(vertex.vertex_id for vertex in ends if vertex.vertex_type == PHYSICAL_TABLE)
     return unknown - known, known
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from difflib import get_close_matches
-from typing import TypeVar
 
-from dbt_anymetrics.commands.checks import WarningError
-from dbt_anymetrics.commands.prepare import connection_of
+from dbt_anymetrics.commands.checks import Server, WarningError, value_of
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
-from dbt_anymetrics.options import Options
 from dbt_anymetrics.planning.backfill import Owner
 from dbt_anymetrics.planning.table_name import in_lineage
 from dbt_anymetrics.result import External
-from dbt_anymetrics.server.call import Asker, Reading
+from dbt_anymetrics.server.call import Asker
 from dbt_anymetrics.server.plans import Plan, PlanName
 
 MOST = 50
@@ -23,21 +18,15 @@ MOST = 50
 
 _EXTERNAL = "EXTERNAL"
 
-ValueT = TypeVar("ValueT")
 
-
-def named_plans(options: Options, tables: Mapping[str, Owner]) -> str:
+def named_plans(server: Server, tables: Mapping[str, Owner]) -> str:
     """Whether AnyMetrics knows the plans that nodes name, and refreshes them after a trigger."""
     named = list(dict.fromkeys(name for owner in tables.values() for name in owner.plans))
     externals = [(owner.external, owner.unique_id) for owner in tables.values() if owner.external]
     if not named and not externals:
         return "no node names one in anymetrics.plans, so --wait has nothing to wait for"
-    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
-
-    with closing(client_of(connection_of(options), os.environ)) as client:
-        listed = _listed(client)
-        doubts = [fault for name in named for fault in _faults(client, name, listed)]
-        faults = [fault for external, node in externals for fault in _external_faults(client, external, node)]
+    doubts = [fault for name in named for fault in _faults(server.client, name, server.plans)]
+    faults = [fault for external, node in externals for fault in _external_faults(server.client, external, node)]
     if faults:
         raise AnyMetricsError("; ".join([*faults, *doubts]))
     if doubts:
@@ -46,18 +35,11 @@ def named_plans(options: Options, tables: Mapping[str, Owner]) -> str:
     return f"{' and '.join(filter(None, told))}, all known"
 
 
-def _listed(client: Asker) -> Sequence[PlanName]:
-    from dbt_anymetrics.server.plans import plans  # lazy: only where there is a connection
-
-    return _value(plans(client), "the list of plans")
-
-
-def only_plan(client: Asker, name: str) -> PlanName:
+def only_plan(server: Server, name: str) -> PlanName:
     """The one plan with this name. Raises UsageError when there is none, or more than one."""
-    listed = _listed(client)
-    if fault := _fault_of_name(name, listed):
+    if fault := _fault_of_name(name, server.plans):
         raise UsageError(fault, where=f"plan {name}")
-    return next(each for each in listed if each.name == name)
+    return next(each for each in server.plans if each.name == name)
 
 
 def _faults(client: Asker, name: str, listed: Sequence[PlanName]) -> Iterator[str]:
@@ -100,30 +82,27 @@ def _external_faults(client: Asker, external: External, node: str) -> Iterator[s
         yield f"the plan {uuid} of {node} has partitions by {theirs}: set anymetrics.granularity to it"
 
 
-def guessed_plans(options: Options, tables: Mapping[str, Owner]) -> str:
+def guessed_plans(server: Server, tables: Mapping[str, Owner]) -> str:
     """Which plans seem to depend on the tables of nodes that name none. It is a guess, and never a warning."""
     nameless = {table: owner for table, owner in tables.items() if not owner.plans and not owner.external}
     if not nameless:
         return "none is needed"
     if len(nameless) > MOST:
         return f"none is made for more than {MOST} tables; -s selects some"
-    from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
-
-    with closing(client_of(connection_of(options), os.environ)) as client:
-        try:
-            metrics = _metrics_of_plans(client)
-            found = [line for table, owner in nameless.items() if (line := _guess(client, table, owner, metrics))]
-        except AnyMetricsError as error:
-            return f"none can be made: {error}"
+    try:
+        metrics = _metrics_of_plans(server)
+        found = [line for table, owner in nameless.items() if (line := _guess(server.client, table, owner, metrics))]
+    except AnyMetricsError as error:
+        return f"none can be made: {error}"
     if not found:
         return "no plan seems to depend on the tables of nodes that name none"
     return f"by their metrics, and not by what AnyMetrics says: {'; '.join(found)}"
 
 
-def _metrics_of_plans(client: Asker) -> Mapping[str, frozenset[str]]:
+def _metrics_of_plans(server: Server) -> Mapping[str, frozenset[str]]:
     """The codes of the metrics of each plan."""
-    own = [each for each in _listed(client)[:MOST] if each.materialize_type != _EXTERNAL]
-    return {each.name: frozenset(_details(client, each.id).metrics) for each in own}
+    own = [each for each in server.plans[:MOST] if each.materialize_type != _EXTERNAL]
+    return {each.name: frozenset(_details(server.client, each.id).metrics) for each in own}
 
 
 def _guess(client: Asker, table: str, owner: Owner, metrics: Mapping[str, frozenset[str]]) -> str | None:
@@ -139,17 +118,11 @@ _STEPS = 6
 def _metrics_of_table(client: Asker, table: str) -> Iterable[str]:
     from dbt_anymetrics.server.lineage import METRIC, lineage_of  # lazy: only where there is a connection
 
-    edges = _value(lineage_of(client, table, _STEPS), f"lineage of {table}")
+    edges = value_of(lineage_of(client, table, _STEPS), f"lineage of {table}")
     return (edge.dst_vertex.vertex_id for edge in edges if edge.dst_vertex.vertex_type == METRIC)
 
 
 def _details(client: Asker, uuid: str) -> Plan:
     from dbt_anymetrics.server.plans import plan  # lazy: only where there is a connection
 
-    return _value(plan(client, uuid), f"the plan {uuid}")
-
-
-def _value(reading: Reading[ValueT], where: str) -> ValueT:
-    if reading.value is None:
-        raise AnyMetricsError(reading.answer.message or "there is no answer", where=where)
-    return reading.value
+    return value_of(plan(client, uuid), f"the plan {uuid}")

@@ -12,6 +12,7 @@ from dbt_anymetrics import __version__
 from dbt_anymetrics.planning.near import near_misses
 from dbt_anymetrics.planning.table_name import in_lineage
 from dbt_anymetrics.sandbox import Sandbox, Shape
+from dbt_anymetrics.sandbox.tokens import APP_ID, APP_SECRET
 from tests.builders import manifest_json, node_json, write_artifacts
 from tests.shop import Shop
 
@@ -21,6 +22,12 @@ pytestmark = pytest.mark.skipif(
 
 META = {"anymetrics.datasource": "sr"}
 TABLES = ("default_catalog.mart.orders", "default_catalog.mart.customers")
+APP = {
+    "ANYMETRICS_APP_ID": APP_ID,
+    "ANYMETRICS_APP_SECRET": APP_SECRET,
+    "ANYMETRICS_AUTH_VALUE": "",
+    "ANYMETRICS_AUTH_TYPE": "",
+}
 OFF = {"ANYMETRICS_URL": "", "ANYMETRICS_TENANT_ID": "", "ANYMETRICS_AUTH_TYPE": "", "ANYMETRICS_AUTH_VALUE": ""}
 
 
@@ -170,6 +177,17 @@ def test_plans_that_are_known_are_counted(tmp_path: Path) -> None:
         shop = Shop(with_plans(tmp_path, plans="daily_sales"), sandbox.environment)
         assert found(shop, "plans") == (False, "1 of anymetrics.plans, all known")
         assert found(shop, "guess") == (False, "none is needed")
+
+
+def test_with_an_application_one_token_is_made_and_the_plans_are_listed_once(tmp_path: Path) -> None:
+    shop = Shop(with_plans(tmp_path, plans="daily_sales"))
+    nodes = node_json("orders", {**META, "anymetrics.plans": "daily_sales"}), node_json("customers", META)
+    write_artifacts(shop.target, manifest_json(*nodes), {})
+    with Sandbox(tables=TABLES, plans={"daily_sales": None}) as sandbox:
+        done = shop.cli("doctor", **{**sandbox.environment, **APP})
+        calls = [received.path.rpartition("/")[2] for received in sandbox.received]
+    assert done.returncode == 0, done.stdout
+    assert (calls.count("create"), calls.count("queryAccelerateResultPlanList")) == (1, 1)
 
 
 def test_where_no_node_names_a_plan_those_that_seem_to_depend_on_its_table_are_guessed(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_a_plan_loses_no_node_sends_nothing_twice_and_is_the_same_each_time(
     assert made == planned(*nodes, runs=(run(*results),), adapter=adapter, datasource=datasource)
     names = {result.unique_id for result in made}
     for node in nodes:
-        mentions = "anymetrics" in json.dumps([node["config"]["meta"], node["meta"]])
+        mentions = "anymetric" in json.dumps([node["config"]["meta"], node["meta"]]).lower()  # mistyped keys too
         kind = node["resource_type"] in ("model", "seed", "snapshot")
         assert node["unique_id"] not in names or (mentions and (kind or node["resource_type"] == "test"))
         if kind and _has_a_setting(node):
