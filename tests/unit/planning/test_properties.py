@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from string import ascii_lowercase
@@ -26,6 +27,7 @@ from dbt_anymetrics.result import LazyCollection, Refresh, Status, Timing, count
 from dbt_anymetrics.sandbox.validation import parse_partition, parse_table_name
 from tests.builders import Json, batches, listed, manifest, node_json, orders, planned, result_json, run
 
+# Not each run tries the same: Hypothesis takes constants from whatever modules of ours a worker has loaded.
 SUITE = settings(deadline=None, derandomize=True, max_examples=100)
 
 DATES = st.dates(min_value=date(1000, 1, 1))
@@ -36,6 +38,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
+
+MENTION = re.compile(r"any[\W_]*metric", re.IGNORECASE)
+"""A key of ours, a mistyped one too."""
 
 ValueT = TypeVar("ValueT")
 
@@ -152,7 +157,7 @@ META = st.dictionaries(META_KEYS, LIKELY | JSON, max_size=5)
 @given(JSON | META)
 def test_settings_are_read_or_refused_by_a_node_error_that_can_be_printed(meta: object) -> None:
     found, refusal = tried(lambda: read_settings(meta))
-    assert not refusal or refusal.startswith("anymetrics")
+    assert not refusal or MENTION.search(refusal)
     if found:
         assert isinstance(meta, dict)
         assert any(str(key).startswith("anymetrics") for key in meta)
@@ -198,7 +203,7 @@ def test_a_plan_loses_no_node_sends_nothing_twice_and_is_the_same_each_time(
     assert made == planned(*nodes, runs=(run(*results),), adapter=adapter, datasource=datasource)
     names = {result.unique_id for result in made}
     for node in nodes:
-        mentions = "anymetric" in json.dumps([node["config"]["meta"], node["meta"]]).lower()  # mistyped keys too
+        mentions = MENTION.search(json.dumps([node["config"]["meta"], node["meta"]]))
         kind = node["resource_type"] in ("model", "seed", "snapshot")
         assert node["unique_id"] not in names or (mentions and (kind or node["resource_type"] == "test"))
         if kind and _has_a_setting(node):
