@@ -95,9 +95,10 @@ def names(tab: Tab) -> list[str]:
 
 
 def test_what_is_where(tab: Open, address: str) -> None:
-    opened = tab(address)
+    opened = tab(address, timezone_id="Asia/Tokyo")
     assert opened.title() == "(22) AnyMetrics refreshes"
     assert texts(opened, ".place")[0].startswith(f"{ADDRESS} · tenant {TENANT} · made ")
+    assert texts(opened, ".place")[0].endswith(" UTC · times below are in Asia/Tokyo")
     assert opened.locator("#head .date").first.get_attribute("aria-label") == "Tuesday 25 November 2025"
     said = texts(opened, ".cause .what")
     assert f"System error {EVIL} \N{MULTIPLICATION SIGN} 21: orders, 5 to 25 Nov 2025" in said

@@ -7,6 +7,7 @@ function show() {
   const {tables, causes, attempts} = picture;
   byId("app").hidden = !tables.length && !causes.length && !attempts.length;
   byId("app").classList.toggle("bare", !tables.length);
+  setText("zone", ` · times below are in ${ZONE}`);
   if (byId("steps")) byId("steps").hidden = tables.length > 0;
   choices("source", picture.groups.map(({source}) => source), 2);
   choices("tag", tables.flatMap(({tags}) => tags).sort(), 1);
