@@ -98,7 +98,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
         reporter.note(note)
     outcomes = _outcomes(plan, opened, reporter)
     artifact = Artifact(folder)
-    outcomes.ask(plan.items, plan.held, plan.reheld, plan.gone)
+    outcomes.ask(plan.items, plan.held, plan.reheld, plan.gone, plan.unbuilt)
     if plan.options.later:
         plan = replace(plan, items=_for_later(plan.items))
     connection = _connection(plan, outcomes, reporter)

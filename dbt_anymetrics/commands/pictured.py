@@ -16,6 +16,7 @@ from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.ledger.entries import CommandEntry, Entry
 from dbt_anymetrics.ledger.history import Dropped, Mistake, Past
 from dbt_anymetrics.ledger.ledger import Ledger, way
+from dbt_anymetrics.ledger.unbuilt import UnbuiltNode
 from dbt_anymetrics.picture import Attempt, Outcome, Picture, Run, Status, Table
 from dbt_anymetrics.picture.model import when
 from dbt_anymetrics.result import Status as Ended
@@ -81,6 +82,7 @@ class _Arranging:
             yield self._open(entry, max(entry.since, floors.get(key, entry.since)))
         yield from map(self._dropped, self._ledger.dropped())
         yield from map(_wrong, self._ledger.wrong())
+        yield from map(_unbuilt, self._ledger.unbuilt())
 
     def _tried(self, past: Past) -> Iterator[Attempt]:
         """An attempt, unless nothing was tried, or many later ones are known of the same table and date."""
@@ -176,6 +178,11 @@ def _held(entry: Entry) -> Outcome:
 def _wrong(mistake: Mistake) -> Attempt:
     outcome = Outcome(Status.FAILED, f"its settings are wrong: {mistake.message}")
     return Attempt(outcome, time=mistake.asked_at, what=mistake.unique_id)
+
+
+def _unbuilt(node: UnbuiltNode) -> Attempt:
+    outcome = Outcome(Status.SKIPPED, node.message, by="dbt")
+    return Attempt(outcome, time=node.since, what=node.unique_id)
 
 
 def _run(entry: CommandEntry) -> Run:

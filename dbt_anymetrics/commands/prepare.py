@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from itertools import chain
@@ -47,6 +47,7 @@ from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.plan_names import PlansOf, plans_in, plans_of_none
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.planning.selection import parse, selected
+from dbt_anymetrics.planning.unbuilt import Unbuilt, unbuilt
 from dbt_anymetrics.result import Item, LazyCollection, PlanSeen, Refresh, Status
 from dbt_anymetrics.text import plain
 
@@ -61,7 +62,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `items` are the entries of the plan, with what failed tests of earlier runs held back and no test holds back now.
     `held` are the refreshes that failed tests hold back, `reheld` those of earlier runs that other tests hold from now
-    on. `gone` are nodes with wrong settings that are no longer in the project. `plans_of` gives the acceleration plans
+    on. `gone` are nodes with wrong settings that are no longer in the project. `unbuilt` tells what dbt did not build.
+    `plans_of` gives the acceleration plans
     that a node names. `run_date` says the date of the run and where it comes from.
     """
 
@@ -74,6 +76,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
     gone: Collection[str] = ()
+    unbuilt: Unbuilt = Unbuilt()
     plans_of: PlansOf = plans_of_none
     run_date: RunDate | None = None
 
@@ -357,9 +360,16 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         ],
         notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
         gone=[each.unique_id for each in ledger.mistakes() if _is_gone(each.unique_id, inputs.manifest)],
+        unbuilt=_unbuilt(items, inputs, ledger),
         plans_of=plans_in(inputs.manifest),
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
+
+
+def _unbuilt(items: Iterable[Item], inputs: Inputs, ledger: Ledger) -> Unbuilt:
+    known = [each.unique_id for each in ledger.unbuilt()]
+    found = unbuilt(items, inputs.runs, known)
+    return replace(found, over=[*found.over, *(each for each in known if _is_gone(each, inputs.manifest))])
 
 
 def _is_gone(unique_id: str, manifest: Manifest) -> bool:

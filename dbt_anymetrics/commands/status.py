@@ -35,7 +35,7 @@ def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
     yield from (f"WARN {note}" for note in lost(opened))
     yield from (f"WARN {note}" for note in read_only(opened))
     pending = causes(ledger.entries())
-    rest = ledger.mistakes(), ledger.awaited(), ledger.commands(_COMMANDS), ledger.elsewhere()
+    rest = ledger.mistakes(), ledger.unbuilt(), ledger.awaited(), ledger.commands(_COMMANDS), ledger.elsewhere()
     yield from status_lines(pending, *rest)
 
 
@@ -49,6 +49,7 @@ def _json(ledger: Ledger) -> Iterator[str]:
         before = ","
     rest = {
         "mistakes": ledger.mistakes(),
+        "unbuilt": ledger.unbuilt(),
         "waiting": ledger.awaited(),
         "commands": ledger.commands(_COMMANDS),
         "elsewhere": ledger.elsewhere(),

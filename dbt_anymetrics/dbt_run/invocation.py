@@ -16,6 +16,11 @@ PARTIAL = "partial success"
 
 NOT_IN_RUN = "not part of this run"
 
+_NOT_BUILT = "dbt did not build it: {}"
+
+_FAILED_BUILD = frozenset({"error", "fail", "runtime error", "skipped"})
+"""Others, such as `no-op` and `reused`, leave a table as it is meant to be."""
+
 _FAILED_TEST = frozenset({"fail", "error"})
 
 _PASSED_TEST = frozenset({"pass", "success", "warn"})
@@ -115,7 +120,7 @@ class Run:
             raise NodeError("has several results that do not agree", where="run_results.json")
         result = self.by_id[unique_id]
         if not _is_built(result, unique_id):
-            return f"dbt did not build it: {result.status}"
+            return _NOT_BUILT.format(result.status)
         if result.batch_results and result.batch_results.successful and not _built_batches(result):
             return "its batches hold no day. Does its 'begin' lie in the future?"
         if result.status == PARTIAL and not _built_batches(result):
@@ -154,6 +159,17 @@ def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, list[str]
             for tested in test.tested_nodes():
                 failed.setdefault(tested, []).append(unique_id)
     return failed
+
+
+def failed_builds(runs: Sequence[Run]) -> dict[str, str | None]:
+    """For each node that one of these runs was to build: why the last of them did not, or None where it did."""
+    return {
+        unique_id: None if _is_built(result, unique_id) else _NOT_BUILT.format(result.status)
+        for run in runs
+        if not run.nothing_built
+        for unique_id, result in run.by_id.items()
+        if result.status in _FAILED_BUILD or _is_built(result, unique_id)
+    }
 
 
 def passed_tests(runs: Sequence[Run]) -> set[str]:

@@ -37,6 +37,7 @@ from dbt_anymetrics.ledger.history import (
     as_mistake,
     as_past,
 )
+from dbt_anymetrics.ledger.unbuilt import UNBUILT, UnbuiltNode, as_unbuilt
 from dbt_anymetrics.planning.interval import spelled
 from dbt_anymetrics.planning.plan import Held, Refreshes
 from dbt_anymetrics.result import External, Item, LazyCollection, Refresh, Result, Status, Timing
@@ -327,6 +328,10 @@ class Ledger:
     def wrong(self) -> list[Mistake]:
         """The nodes of `mistakes`, and when each was found."""
         return [as_mistake(row) for row in self._rows(MISTAKES, self._service or 0)]
+
+    def unbuilt(self) -> list[UnbuiltNode]:
+        """The nodes that dbt was to build, and has not built since."""
+        return [as_unbuilt(row) for row in self._rows(UNBUILT, self._service or 0)]
 
     def _dead(self) -> set[int]:
         """The commands that were killed, or lost their ledger, and that no command has noted as ended since.

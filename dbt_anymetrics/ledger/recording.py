@@ -10,16 +10,20 @@ from msgspec import Struct
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.errors import RecordError
-from dbt_anymetrics.ledger import awaited
+from dbt_anymetrics.ledger import awaited, unbuilt
 from dbt_anymetrics.ledger.awaited import Baseline
 from dbt_anymetrics.ledger.claims import BEAT, Claim, Claimed, Pair, claim, end_the_dead, host, release, unclaim
 from dbt_anymetrics.ledger.database import Database, Row, Statements
 from dbt_anymetrics.ledger.ledger import OUTCOME, Ledger, as_result
 from dbt_anymetrics.planning.plan import Held
+from dbt_anymetrics.planning.unbuilt import Unbuilt
 from dbt_anymetrics.result import Counts, Item, PlanSeen, Refresh, Result, Status
 
 _ENOUGH = 20_000
 """Old entries that one command removes at most: to remove more would make it wait."""
+
+
+_NOTHING = Unbuilt()
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -55,14 +59,26 @@ class Recording:
         return Ledger(self._database, self._service)
 
     def ask(
-        self, items: Iterable[Item], held: Sequence[Held], gone: Collection[str] = (), *, force: bool = False
+        self,
+        items: Iterable[Item],
+        held: Sequence[Held],
+        gone: Collection[str] = (),
+        not_built: Unbuilt = _NOTHING,
+        *,
+        force: bool = False,
     ) -> None:
         """Note everything that is asked for as pending, before anything is sent.
 
         With `force`, what was confirmed for its dbt run is asked for again. What was wrong with nodes that are `gone`
         from the project is forgotten.
         """
-        self._database.write(lambda statements: self._ask(statements, items, held, gone, force=force))
+
+        def write(statements: Statements) -> None:
+            self._ask(statements, items, held, gone, force=force)
+            unbuilt.forget(statements, self._service, not_built.over)
+            unbuilt.note(statements, self._service, not_built.found, _now())
+
+        self._database.write(write)
 
     def _ask(
         self,

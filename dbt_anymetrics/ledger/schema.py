@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 APPLICATION_ID = 0x414D4C31
 """The mark in the header of our SQLite files: `AML1`."""
@@ -21,6 +21,15 @@ _AWAITED = """CREATE TABLE awaited (
     status TEXT NOT NULL,
     message TEXT,
     asked_at TEXT NOT NULL
+)"""
+
+# Nodes that dbt was to build and did not, since when, and what it said last.
+_UNBUILT = """CREATE TABLE unbuilt (
+    service {reference} NOT NULL,
+    unique_id TEXT NOT NULL,
+    message TEXT NOT NULL,
+    asked_at TEXT NOT NULL,
+    PRIMARY KEY (service, unique_id)
 )"""
 
 TABLES = (
@@ -97,6 +106,7 @@ TABLES = (
         PRIMARY KEY (service, table_name, partition)
     )""",
     _AWAITED,
+    _UNBUILT,
     # Nodes that were built and cannot be refreshed until their settings are corrected.
     """CREATE TABLE mistake (
         service {reference} NOT NULL,
@@ -108,5 +118,8 @@ TABLES = (
     )""",
 )
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: ("ALTER TABLE refresh ADD COLUMN external TEXT", _AWAITED)}
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: ("ALTER TABLE refresh ADD COLUMN external TEXT", _AWAITED),
+    2: (_UNBUILT,),
+}
 """For each version, the statements that bring its tables to the next version."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import groupby
 
 import click
 
 from dbt_anymetrics.ledger.awaited import Awaited
 from dbt_anymetrics.ledger.entries import CommandEntry, Elsewhere, Entry
+from dbt_anymetrics.ledger.unbuilt import UnbuiltNode
 from dbt_anymetrics.output.plan_text import date_ranges
 from dbt_anymetrics.result import Result
-from dbt_anymetrics.text import one_line
+from dbt_anymetrics.text import first_of, one_line
 
 _TABLES = 5
 """Tables of one cause that are named."""
@@ -64,16 +66,21 @@ def causes(entries: Iterable[Entry]) -> list[Cause]:
 def status_lines(
     pending: Sequence[Cause],
     mistakes: Sequence[Result],
+    unbuilt: Sequence[UnbuiltNode],
     awaited: Sequence[Awaited],
     commands: Sequence[CommandEntry],
     elsewhere: Sequence[Elsewhere],
 ) -> Iterator[str]:
-    """What is pending by cause, nodes with wrong settings, plans to wait for, the last commands, what is elsewhere."""
+    """What is pending by cause, what is wrong or not built, plans to wait for, the last commands, what is elsewhere."""
     yield "Pending" if pending or mistakes else "Nothing is pending."
     for cause in pending:
         yield from cause.lines()
     for mistake in mistakes:
         yield f"  {click.style('WRONG', fg='red')} {mistake.unique_id}: {one_line(mistake.message or '', 1000)}"
+    if unbuilt:
+        yield ""
+        yield "Not built by dbt, and so not refreshed"
+        yield from _unbuilt(unbuilt)
     if awaited:
         yield ""
         yield "Triggered, and not seen refreshed since ('wait' waits for it, 'retry --drop' forgets it)"
@@ -94,6 +101,14 @@ def _reason(entry: Entry) -> str:
         return f"wait until a failed test passes ({names})"
     reason = one_line(entry.message or "not sent", 500)
     return reason if not entry.perhaps_sent or "may have refreshed" in reason else f"{reason} (perhaps sent)"
+
+
+def _unbuilt(nodes: Sequence[UnbuiltNode]) -> Iterator[str]:
+    for message, group in groupby(sorted(nodes, key=lambda node: node.message), lambda node: node.message):
+        same = list(group)
+        since = _minute(min(node.since for node in same))
+        names = first_of([one_line(node.unique_id, 200) for node in same])
+        yield f"  {len(same):,} since {since}: {one_line(message, 500)} ({names})"
 
 
 def _awaited(awaited: Awaited) -> str:

@@ -414,29 +414,32 @@ def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     assert rows(tmp_path, "PRAGMA user_version") == [(VERSION + 1,)]
 
 
-def first_form(path: Path) -> None:
-    """A ledger as the first version made it, with a pending refresh."""
+def earlier_form(path: Path, version: int = 1) -> None:
+    """A ledger as an earlier version made it, with a pending refresh."""
     with opened(path) as database:
         begin(database).ask([refresh()], ())
-    changed(path, "DROP TABLE awaited")
-    changed(path, "ALTER TABLE refresh DROP COLUMN external")
-    changed(path, "PRAGMA user_version = 1")
+    changed(path, "DROP TABLE unbuilt")
+    if version == 1:
+        changed(path, "DROP TABLE awaited")
+        changed(path, "ALTER TABLE refresh DROP COLUMN external")
+    changed(path, f"PRAGMA user_version = {version}")
 
 
+@pytest.mark.parametrize("version", range(1, VERSION))
 @pytest.mark.parametrize("only_to_read", [False, True])
-def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(only_to_read: bool, tmp_path: Path) -> None:
-    first_form(tmp_path)
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(only_to_read: bool, version: int, tmp_path: Path) -> None:
+    earlier_form(tmp_path, version)
     found = open_at(tmp_path / FILE_NAME, only_to_read=only_to_read)
     with closing(found.database):
         ledger, _ = Ledger.find(found.database, None, None)
         assert [each.table_name for each in ledger.pending()] == ["t"]
-        assert ledger.awaited() == []
+        assert (ledger.awaited(), ledger.unbuilt()) == ([], [])
     assert (found.loss, found.warnings) == (None, [])
-    assert rows(tmp_path, "PRAGMA user_version") == [(1 if only_to_read else VERSION,)]
+    assert rows(tmp_path, "PRAGMA user_version") == [(version if only_to_read else VERSION,)]
 
 
 def test_a_ledger_of_an_earlier_version_that_is_read_only_is_read(tmp_path: Path) -> None:
-    first_form(tmp_path)
+    earlier_form(tmp_path)
     with read_only(tmp_path):
         found = open_at(tmp_path / FILE_NAME)
         with closing(found.database):
