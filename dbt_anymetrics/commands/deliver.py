@@ -31,6 +31,7 @@ from dbt_anymetrics.ledger.opening import Opened, set_aside
 from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.options import ENABLED_VARIABLE, Options, is_enabled
 from dbt_anymetrics.output.reporter import Reporter
+from dbt_anymetrics.parameters import AROUND_VARIABLE
 from dbt_anymetrics.result import Counts, Item, LazyCollection, Refresh, Result, Status, count
 from dbt_anymetrics.sending.delivery import Delivering
 from dbt_anymetrics.sending.outcomes import Outcomes
@@ -226,6 +227,11 @@ def _delivering(options: Options) -> Delivering:
     return Delivering(threads=options.threads, fail_fast=options.fail_fast, pace=options.pace)
 
 
+def _is_followed(options: Options) -> bool:
+    """Whether this is the hook inside `dbt-anymetrics dbt`, which tries again and then says the same."""
+    return options.command == "hook" and AROUND_VARIABLE in os.environ
+
+
 def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter, show: Show, waited: Waited) -> Ending:
     others = LazyCollection(lambda: (item for item in plan.items if isinstance(item, Result)))
     counts = count(others) + outcomes.counts
@@ -247,7 +253,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     if not _tells_of_pending_itself(plan.options) and (pending := outcomes.pending_beside(plan.invocations)):
         reporter.warning(str(pending))
     reporter.end(counts)
-    if not counts.all_well and outcomes.is_kept:
+    if not counts.all_well and outcomes.is_kept and not _is_followed(plan.options):
         reporter.note(where_to_look(plan.options, artifact.folder))
     show(written)
     return Ending(counts, exit_code or int(outcomes.is_lost))

@@ -79,8 +79,9 @@ def named(candidates: Sequence[str]) -> str:
 
 def where_to_look(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> str:
     """Name the command that tells what failed, with the options with which it finds the same ledger from here."""
-    given = map(shlex.quote, same_ledger(options, folder, environment))
-    return f"AnyMetrics: To see what failed and why, run: {' '.join(['dbt-anymetrics report --open', *given])}"
+    is_program = options.command == "python" or options.auth_value is not None  # there is no browser on a worker
+    given = [*([] if is_program else ["--open"]), *map(shlex.quote, same_ledger(options, folder, environment))]
+    return f"AnyMetrics: To see what failed and why, run: {' '.join(['dbt-anymetrics report', *given])}"
 
 
 def same_ledger(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:

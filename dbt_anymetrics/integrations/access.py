@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dbt_anymetrics.errors import UsageError
+from dbt_anymetrics.server.connection import PRIVATE_MARKS
 from dbt_anymetrics.server.secret import STARS, Secret
 
 
@@ -22,9 +23,8 @@ class Access:
         self._auth_value = Secret(auth_value)
 
     def __repr__(self) -> str:
-        return (
-            f"Access(url={self.url!r}, tenant_id={self.tenant_id!r}, auth_type={self.auth_type!r}, auth_value={STARS})"
-        )
+        url = STARS if any(mark in self.url for mark in PRIVATE_MARKS) else self.url
+        return f"Access(url={url!r}, tenant_id={self.tenant_id!r}, auth_type={self.auth_type!r}, auth_value={STARS})"
 
     def options(self) -> dict[str, Any]:
         """The options that it stands for."""

@@ -85,6 +85,15 @@ def test_the_hook_inside_and_the_command_around_send_once(shop: Shop, sandbox: S
     assert done.stdout.endswith("AnyMetrics: Done. OK=0 ERROR=0 SKIP=0 TOTAL=0, already refreshed by the hook: 1\n")
 
 
+def test_a_failure_of_hook_and_command_names_the_report_once(shop: Shop) -> None:
+    project = shop.folder / "dbt_project.yml"
+    project.write_text(project.read_text() + '\non-run-end: "{{ anymetrics.refresh() }}"\n')
+    with Sandbox(answers=Shape.NO_PERMISSION) as refusing:
+        done = shop.program("dbt", *ONE, ANYMETRICS_DBT=DBT, **refusing.environment)
+    assert (done.returncode, len(sent(refusing))) == (1, 2)
+    assert f"{done.stdout}{done.stderr}".count("run: dbt-anymetrics report") == 1
+
+
 def test_options_of_ours_are_those_of_the_hook_too(shop: Shop, sandbox: Sandbox) -> None:
     project = shop.folder / "dbt_project.yml"
     project.write_text(project.read_text() + "\non-run-end: \"{{ anymetrics.refresh(run_date='2024-01-01') }}\"\n")

@@ -13,7 +13,7 @@ import pytest
 
 import dbt_anymetrics
 from dbt_anymetrics import Access, ArtifactError, RefreshError, UsageError, refresh, refresh_after, retry
-from dbt_anymetrics.sandbox import Sandbox
+from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import DAY, ROOT, Shop
@@ -100,6 +100,23 @@ def test_the_snippet_with_a_credential_of_ones_own_names_what_there_is(project: 
     names: dict[str, Any] = {}
     exec(text, names)
     assert names["outcome"].counts.ok == REFRESHES
+
+
+def test_access_does_not_show_an_address_that_may_hold_a_password() -> None:
+    access = Access(url="http://me:passw0rd@localhost", tenant_id="tn_1", auth_type="UID", auth_value="x")
+    assert repr(access) == "Access(url='**********', tenant_id='tn_1', auth_type='UID', auth_value=**********)"
+
+
+def test_a_failure_names_the_report_and_no_browser(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(project)
+    caplog.set_level("INFO", "dbt_anymetrics")
+    with Sandbox(answers=Shape.NO_PERMISSION) as refusing:
+        for name, value in refusing.environment.items():
+            monkeypatch.setenv(name, value)
+        refresh(run_date=DAY, models=["dim_customers"])
+    assert caplog.messages[-1].endswith("failed and why, run: dbt-anymetrics report")
 
 
 def test_access_without_one_of_its_values_is_refused() -> None:
