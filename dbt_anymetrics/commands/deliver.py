@@ -101,7 +101,7 @@ def deliver(plan: Plan, opened: Opened, folder: Path, reporter: Reporter, show: 
     artifact = Artifact(folder)
     outcomes.ask(plan.items, plan.held, plan.reheld, plan.gone, plan.unbuilt)
     if plan.options.later:
-        plan = replace(plan, items=_for_later(plan.items))
+        plan = replace(plan, items=_for_later(plan.items, is_noted=outcomes.is_kept))
     connection = _connection(plan, outcomes, reporter)
     reporter.begin(plan.items, plan.opening(connection) if connection and plan.planned else None)
     if plan.options.wait and not connection and (others := outcomes.awaited()):
@@ -128,14 +128,15 @@ def _sent(plan: Plan, connection: Connection, outcomes: Outcomes, reporter: Repo
         return wait_for(client, outcomes, plan.options, reporter, names)
 
 
-def _for_later(items: LazyCollection[Item]) -> LazyCollection[Item]:
-    """The same items, with what would be sent as postponed."""
-    return LazyCollection(
-        lambda: (
-            item.result(Status.SKIPPED, NOTED_FOR_LATER, postponed=True) if isinstance(item, Refresh) else item
-            for item in items
-        )
-    )
+def _for_later(items: LazyCollection[Item], *, is_noted: bool) -> LazyCollection[Item]:
+    """The same items, with what would be sent as postponed; as failed, where the ledger did not take it."""
+
+    def later(refresh: Refresh) -> Result:
+        if not is_noted:
+            return refresh.result(Status.ERROR, "could not be noted for later, and is not sent")
+        return refresh.result(Status.SKIPPED, NOTED_FOR_LATER, postponed=True)
+
+    return LazyCollection(lambda: (later(item) if isinstance(item, Refresh) else item for item in items))
 
 
 def _connection(plan: Plan, outcomes: Outcomes, reporter: Reporter) -> Connection | None:

@@ -124,6 +124,13 @@ def test_access_without_one_of_its_values_is_refused() -> None:
         Access(url="http://localhost", tenant_id=" ", auth_type="UID", auth_value="x")
 
 
+def test_what_cannot_be_noted_for_later_is_a_failure(project: Path, sandbox: Sandbox) -> None:
+    (project / "file").write_text("")
+    noted = refresh(project, run_date=DAY, when="later", models=["dim_customers"], state=project / "file" / "x.db")
+    assert (noted.exit_code, noted.counts.error, sandbox.received) == (1, 1, [])
+    assert "2024-07-17: could not be noted for later, and is not sent" in (noted.failure or "")
+
+
 def test_what_is_noted_for_later_is_sent_by_retry(
     project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
