@@ -239,12 +239,12 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     if plan.ledger.loss and not outcomes.is_lost:
         outcomes.lose(plan.ledger.loss)
     exit_code = INTERRUPTED if waited.interrupted else int(not (counts.all_well and waited.is_well))
-    outcomes.end(counts, exit_code, plan.options.keep_days)
     sent: Collection[Result] = LazyCollection(lambda: outcomes)
     if waited.plans:
         sent = LazyCollection(lambda: (waited.settled(result, plan.plans_of) for result in outcomes))
         late = sum(result.status is Status.WAITING for result in sent)
         counts = replace(counts, ok=counts.ok - late, waiting=late, late_plans=waited.late)
+    outcomes.end(counts, exit_code, plan.options.keep_days)
     written = document(plan.options, LazyCollection(lambda: chain(others, sent)), plan.invocation_id, waited.plans)
     try:
         artifact.write(written)

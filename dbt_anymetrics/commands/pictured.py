@@ -190,7 +190,7 @@ def _run(entry: CommandEntry) -> Run:
         name=way(entry.command),
         started=entry.started_at,
         seconds=(entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None,
-        refreshed=entry.counts.ok,
+        refreshed=entry.counts.ok + entry.counts.waiting,
         failed=entry.counts.error,
         not_sent=entry.counts.not_sent,
         note=_note(entry),
@@ -203,4 +203,6 @@ def _note(entry: CommandEntry) -> str:
         return "ended early: its end is not in the ledger" if entry.ended_at else "running"
     if entry.command == "wait":
         return "these are plans, not tables and dates"
+    if waiting := entry.counts.waiting:
+        return f"{waiting:,} of them waiting for a plan"
     return "interrupted" if entry.exit_code == INTERRUPTED else ""

@@ -113,7 +113,7 @@ def _reason(row: Row, dead: Collection[int]) -> tuple[str | None, bool]:
 
 def as_command(row: Row, dead: Collection[int]) -> CommandEntry:
     """A row of the last commands, when these commands are known to be dead."""
-    ok, error, skip, not_sent, already, command, seen_at = row[6:]
+    ok, error, skip, not_sent, already, waiting, command, seen_at = row[6:]
     ended_at = row[4] or (seen_at if command in dead else None)
     return CommandEntry(
         command=row[0],
@@ -122,7 +122,7 @@ def as_command(row: Row, dead: Collection[int]) -> CommandEntry:
         started_at=moment(row[3]),
         ended_at=moment(ended_at) if ended_at else None,
         exit_code=row[5],
-        counts=Counts(ok=ok, error=error, skip=skip, not_sent=not_sent, already=already),
+        counts=Counts(ok=ok, error=error, skip=skip, not_sent=not_sent, already=already, waiting=waiting),
     )
 
 

@@ -292,7 +292,7 @@ class Ledger:
         dead = self._dead()
         rows = self._rows(
             "SELECT kind, invocation_id, run_date, started_at, ended_at, exit_code, ok, error, skip, not_sent, "
-            "already, id, seen_at FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
+            "already, waiting, id, seen_at FROM command WHERE service = ? ORDER BY id DESC LIMIT ?",
             *(self._service, number),
         )
         return [as_command(row, dead) for row in rows]

@@ -222,9 +222,10 @@ class Recording:
     def _end(self, statements: Statements, counts: Counts, exit_code: int) -> None:
         release(statements, self._command)
         statements.run(
-            "UPDATE command SET ended_at = ?, exit_code = ?, ok = ?, error = ?, skip = ?, not_sent = ?, already = ? "
-            "WHERE id = ?",
-            *(_now(), exit_code, counts.ok, counts.error, counts.skip, counts.not_sent, counts.already, self._command),
+            "UPDATE command SET ended_at = ?, exit_code = ?, ok = ?, error = ?, skip = ?, not_sent = ?, already = ?, "
+            "waiting = ? WHERE id = ?",
+            *(_now(), exit_code, counts.ok, counts.error, counts.skip, counts.not_sent, counts.already),
+            *(counts.waiting, self._command),
         )
 
     def _pair(self, refresh: Refresh) -> Pair:

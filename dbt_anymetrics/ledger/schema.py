@@ -59,7 +59,8 @@ TABLES = (
         error INTEGER NOT NULL DEFAULT 0,
         skip INTEGER NOT NULL DEFAULT 0,
         not_sent INTEGER NOT NULL DEFAULT 0,
-        already INTEGER NOT NULL DEFAULT 0
+        already INTEGER NOT NULL DEFAULT 0,
+        waiting INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX command_invocation ON command (invocation_id)",
     "CREATE INDEX command_running ON command (id) WHERE ended_at IS NULL",
@@ -120,6 +121,6 @@ TABLES = (
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE refresh ADD COLUMN external TEXT", _AWAITED),
-    2: (_UNBUILT,),
+    2: (_UNBUILT, "ALTER TABLE command ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0"),
 }
 """For each version, the statements that bring its tables to the next version."""

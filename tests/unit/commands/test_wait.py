@@ -74,7 +74,9 @@ def test_a_plan_that_is_not_seen_is_waiting_and_no_failure(worlds: Callable[...,
     assert statuses(shop) == {"orders": "waiting", "customers": "success"}
     again = shop.cli("refresh")
     assert (again.returncode, len(sent(sandbox))) == (0, 2)
-    assert "WAITING plan daily_sales since 20" in shop.cli("status").stdout
+    assert "WAITING plan daily_sales since 20" in (text := shop.cli("status").stdout)
+    assert "refresh  OK=1 WAITING=1 ERROR=0 SKIP=0 TOTAL=2 (exit code 1" in text
+    assert "(1 of them waiting for a plan)" in shop.cli("report", "--format", "markdown").stdout
 
 
 def test_of_nodes_without_plans_it_is_said_that_it_cannot_be_told(

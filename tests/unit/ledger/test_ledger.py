@@ -419,6 +419,7 @@ def earlier_form(path: Path, version: int = 1) -> None:
     with opened(path) as database:
         begin(database).ask([refresh()], ())
     changed(path, "DROP TABLE unbuilt")
+    changed(path, "ALTER TABLE command DROP COLUMN waiting")
     if version == 1:
         changed(path, "DROP TABLE awaited")
         changed(path, "ALTER TABLE refresh DROP COLUMN external")
