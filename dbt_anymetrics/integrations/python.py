@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,13 @@ from dbt_anymetrics.result import Counts
 StrPath = str | PathLike[str]
 
 When = Literal["now", "later"]
+
+_NAMES = (
+    *("auth_type", "datasource", "partition", "run_date", "state", "tenant_id", "threads", "timezone", "url"),
+    "wait_timeout",
+)
+_ARGUMENTS = {"--select": "models", **{f"--{name.replace('_', '-')}": name for name in _NAMES}}
+_OPTION = re.compile("|".join(_ARGUMENTS))
 
 
 class Outcome(Struct, frozen=True):
@@ -79,29 +88,32 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         raise UsageError(f"when is {when!r}, neither now nor later", where="refresh()")
     if when == "later" and wait:
         raise UsageError("when='later' sends nothing that wait=True could wait for", where="refresh()")
-    options = from_environment(
-        command="python",
-        project_dir=_text(project_dir),
-        target_path=_text(target_path),
-        manifest=Path(manifest) if manifest else None,
-        run_results=[Path(path) for path in run_results],
-        datasource=datasource,
-        run_date=run_date,
-        partition=partition,
-        timezone=timezone,
-        vars=vars,
-        models=models,
-        state=_text(state),
-        force=force,
-        later=when == "later",
-        threads=threads,
-        fail_fast=fail_fast,
-        wait=wait,
-        wait_timeout=wait_timeout,
-        quiet=quiet,
-        **(access.options() if access else {}),
-    )
-    return outcome_of(run, options)
+    with _by_argument():
+        return outcome_of(
+            run,
+            from_environment(
+                command="python",
+                project_dir=_text(project_dir),
+                target_path=_text(target_path),
+                manifest=Path(manifest) if manifest else None,
+                run_results=[Path(path) for path in run_results],
+                datasource=datasource,
+                run_date=run_date,
+                partition=partition,
+                timezone=timezone,
+                vars=vars,
+                models=models,
+                state=_text(state),
+                force=force,
+                later=when == "later",
+                threads=threads,
+                fail_fast=fail_fast,
+                wait=wait,
+                wait_timeout=wait_timeout,
+                quiet=quiet,
+                **(access.options() if access else {}),
+            ),
+        )
 
 
 def retry(  # noqa: PLR0913 (the options of a command, by keyword)
@@ -122,19 +134,32 @@ def retry(  # noqa: PLR0913 (the options of a command, by keyword)
     """
     from dbt_anymetrics.commands.retry import retry as run_retry  # lazy: a refresh does without
 
-    options = from_environment(
-        command="retry",
-        project_dir=_text(project_dir),
-        target_path=_text(target_path),
-        vars=vars,
-        models=models,
-        state=_text(state),
-        threads=threads,
-        fail_fast=fail_fast,
-        quiet=quiet,
-        **(access.options() if access else {}),
-    )
-    return outcome_of(run_retry, options)
+    with _by_argument():
+        return outcome_of(
+            run_retry,
+            from_environment(
+                command="retry",
+                project_dir=_text(project_dir),
+                target_path=_text(target_path),
+                vars=vars,
+                models=models,
+                state=_text(state),
+                threads=threads,
+                fail_fast=fail_fast,
+                quiet=quiet,
+                **(access.options() if access else {}),
+            ),
+        )
+
+
+@contextmanager
+def _by_argument() -> Iterator[None]:
+    """Let an error name the argument of the function, in the place of the option of the command line."""
+    try:
+        yield
+    except UsageError as error:
+        where = error.where and _OPTION.sub(lambda found: _ARGUMENTS[found[0]], error.where)
+        raise type(error)(error.what, where=where, hint=error.hint) from None
 
 
 def outcome_of(command: Callable[[Options, Reporter, Show], Ending], options: Options) -> Outcome:

@@ -107,6 +107,21 @@ def test_access_does_not_show_an_address_that_may_hold_a_password() -> None:
     assert repr(access) == "Access(url='**********', tenant_id='tn_1', auth_type='UID', auth_value=**********)"
 
 
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"run_date": "2024-13-01"}, "run_date / ANYMETRICS_RUN_DATE: "),
+        ({"threads": 0}, "threads: "),
+        ({"models": ["tag:"]}, "models: "),
+        ({"state": "mysql://x"}, "state / ANYMETRICS_STATE: "),
+    ],
+)
+def test_an_error_names_the_argument_that_is_wrong(given: dict[str, Any], where: str, project: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        refresh(project, **given)
+    assert str(raised.value).startswith(where)
+
+
 def test_a_failure_names_the_report_and_no_browser(
     project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
