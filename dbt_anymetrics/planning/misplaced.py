@@ -47,11 +47,12 @@ def _in_columns(columns: Raw) -> str | None:
 
 
 def _own(column: object) -> object:
-    """What a user wrote on a column. dbt 2.x copies the node's meta to each column without one of its own.
+    """What a user wrote on a column. dbt 2.x copies the node's meta to each column that has none in its config.
 
-    Wherever a column has a config, its own meta is in there too.
+    dbt 1.x writes an empty meta into that config then, and dbt 1.9 also where the column itself has one.
     """
-    if isinstance(column, Mapping) and isinstance(column.get("config"), Mapping):
+    config = column.get("config") if isinstance(column, Mapping) else None
+    if isinstance(column, Mapping) and isinstance(config, Mapping) and "meta" not in config:
         return {key: value for key, value in column.items() if key != "meta"}
     return column
 

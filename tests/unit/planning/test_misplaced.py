@@ -27,6 +27,11 @@ def twice(keys: Json) -> Json:
     return {"meta": keys, "config": {"meta": keys}}
 
 
+def beside(keys: Json) -> Json:
+    """The same, as the last dbt 1.9 writes it."""
+    return {"meta": keys, "config": {"meta": {}, "tags": []}}
+
+
 def configured(node: Json, keys: Json) -> Json:
     """The node with more keys in its config, as dbt writes them."""
     return {**node, "config": {**node["config"], **keys}, "unrendered_config": {"materialized": "table", **keys}}
@@ -64,7 +69,7 @@ def test_a_key_of_meta_that_can_only_mean_ours_is_an_error(key: str) -> None:
 
 
 @pytest.mark.parametrize("keyed", KEYED[:3], ids=str)
-@pytest.mark.parametrize("wrap", [lambda k: k, lambda k: {"meta": k}, lambda k: {"config": {"meta": k}}, twice])
+@pytest.mark.parametrize("wrap", [lambda k: k, lambda k: {"meta": k}, lambda k: {"config": {"meta": k}}, twice, beside])
 def test_a_key_of_a_column_is_named_with_its_right_place(keyed: Json, wrap: object) -> None:
     said = message(columns={"id": {"name": "id", **wrap(keyed)}})  # type: ignore[operator]
     assert said.startswith("columns: id: ")
