@@ -62,6 +62,9 @@ INSIDE_AND_AROUND = ("tests/dbt/test_hook.py", "tests/dbt/test_around.py", "test
 WITHOUT_DBT = ("-m", "not slow and not dbt")
 """The tests that run no real dbt."""
 
+LONG_FORM = ("-m", "slow or not slow")
+"""With the long form of each test, as `make soak` runs it."""
+
 NEEDS_UNIX = re.compile(r"\bDBT\b|SIG[A-Z]+|/dev/|/proc|\bpty\b|Shop\(|: Shop\b|RawServer|Connection refused")
 """What stands in a file of tests that need what only a Unix (or only Linux) has."""
 
@@ -114,7 +117,7 @@ def dbt(session: nox.Session, version: str) -> None:
     """The three ways in, with one dbt-core and DuckDB."""
     install_dbt(session, version)
     install_ours(session)
-    pytest(session, END_TO_END, *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+    pytest(session, *LONG_FORM, END_TO_END, *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
 
 
 @nox.session
@@ -124,7 +127,8 @@ def artifacts(session: nox.Session, version: str) -> None:
     install_dbt(session, version)
     install_ours(session)
     rest = () if version in WITHOUT_HOOK else INSIDE_AND_AROUND
-    pytest(session, "tests/unit/dbt_run/test_versions.py", END_TO_END, *rest, TEST_DBT=program(session, "dbt"))
+    versions = "tests/unit/dbt_run/test_versions.py"
+    pytest(session, *LONG_FORM, versions, END_TO_END, *rest, TEST_DBT=program(session, "dbt"))
 
 
 @nox.session(python="3.11")
@@ -192,7 +196,7 @@ def lowest(session: nox.Session) -> None:
     install(session, ".", *TEST_TOOLS, *bounds, *DBT["1.6"][1:], "protobuf<5")
     session.run("uv", "pip", "freeze", "--python", program(session, "python"), external=True)
     pytest(session, *WITHOUT_DBT, *fit_for_this_system())
-    pytest(session, END_TO_END, *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
+    pytest(session, *LONG_FORM, END_TO_END, *INSIDE_AND_AROUND, TEST_DBT=program(session, "dbt"))
 
 
 def fit_for_this_system() -> list[str]:

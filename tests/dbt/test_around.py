@@ -12,6 +12,7 @@ import pytest
 from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.expected import MAIN, sent
 from tests.shop import DAY, DBT, DS, Shop
+from tests.tiers import SLOW
 
 ONE = ("run", "--select", "dim_customers", *DS)
 """Of the vars that the shop was built with, so that dbt need not parse it again."""
@@ -56,7 +57,9 @@ def test_a_project_that_does_not_parse_refreshes_nothing(shop: Shop, sandbox: Sa
     assert sent(sandbox) == []
 
 
-@pytest.mark.parametrize("option", [("--target-path", "elsewhere"), ("--target-path=elsewhere",)])
+@pytest.mark.parametrize(
+    "option", [("--target-path", "elsewhere"), pytest.param(("--target-path=elsewhere",), marks=SLOW)]
+)
 def test_the_target_path_is_understood_in_both_spellings(shop: Shop, sandbox: Sandbox, option: tuple[str, ...]) -> None:
     assert around(shop, *ONE, *option).returncode == 0
     assert sent(sandbox) == [(f"{MAIN}.dim_customers", DAY)]

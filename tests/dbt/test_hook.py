@@ -19,6 +19,7 @@ from tests.expected import BUILD, MAIN, sent, sent_tables
 from tests.once import once
 from tests.raw_server import RawServer, http
 from tests.shop import DAY, DBT, DS, ROOT, Shop, since
+from tests.tiers import SLOW, tiered
 
 REFRESH = "{{ anymetrics.refresh(run_date=var('ds', none)) }}"
 REFUSED = {"ANYMETRICS_URL": "http://127.0.0.1:9"}
@@ -87,7 +88,7 @@ def test_the_command_after_the_hook_sends_nothing_again(hooked: Shop, sandbox: S
     ("command", "table"),
     [
         (("run", "--select", "fct_orders"), "fct_orders"),
-        (("seed", "--select", "raw_orders"), "raw_orders"),
+        pytest.param(("seed", "--select", "raw_orders"), "raw_orders", marks=SLOW),
         (("snapshot",), "customers_snapshot"),
     ],
 )
@@ -174,7 +175,7 @@ def test_the_log_file_holds_none_of_our_colours(hooked: Shop, sandbox: Sandbox) 
     assert all("\x1b" not in line.removesuffix("\x1b[0m") for line in ours)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "gbk"])
+@pytest.mark.parametrize("encoding", [pytest.param("latin-1", marks=SLOW), "gbk"])
 def test_a_message_that_the_terminal_cannot_show_stops_nothing(encoding: str, hooked: Shop) -> None:
     body = json.dumps({"success": False, "code": "SM99002", "data": None, "errorMsg": "\u6570\u636e\u6e90 \U0001f6ab"})
     with RawServer(lambda visit: visit.answer_all(http(body.encode()))) as server:
@@ -283,8 +284,12 @@ def test_arguments_that_mean_nothing_send_nothing(shop: Shop, sandbox: Sandbox) 
     [
         (REFUSED, "connection refused: check that AnyMetrics is running"),
         ({"ANYMETRICS_URL": ""}, "AnyMetrics was not refreshed: --url / ANYMETRICS_URL: is not set"),
-        ({"ANYMETRICS_THREADS": "many"}, "AnyMetrics was not refreshed: Invalid value for '--threads'"),
-        ({"ANYMETRICS_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),
+        pytest.param(
+            {"ANYMETRICS_THREADS": "many"},
+            "AnyMetrics was not refreshed: Invalid value for '--threads'",
+            marks=SLOW,
+        ),
+        pytest.param({"ANYMETRICS_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone", marks=SLOW),
     ],
 )
 @pytest.mark.parametrize(("on_error", "code"), [("warn", 0), ("fail", 1)])
@@ -397,7 +402,12 @@ WRITTEN = since("1.9", "the event of a written artifact")
 
 
 @pytest.mark.parametrize(
-    "stop_at", ["LogSeedResult", pytest.param("LogHookStartLine", marks=WRITTEN), "EndOfRunSummary"]
+    "stop_at",
+    [
+        "LogSeedResult",
+        pytest.param("LogHookStartLine", marks=(WRITTEN, SLOW)),
+        pytest.param("EndOfRunSummary", marks=SLOW),
+    ],
 )
 def test_each_of_two_dbt_runners_in_threads_refreshes_what_it_built(
     stop_at: str, hooked: Shop, sandbox: Sandbox, tmp_path: Path
@@ -447,7 +457,7 @@ def test_the_hook_waits_where_it_is_asked_to(shop: Shop, sandbox: Sandbox) -> No
     assert len(sent(sandbox)) == 1
 
 
-@pytest.mark.parametrize("wrong", ["run_date=''", "when='latter'", "models=[]"])
+@pytest.mark.parametrize("wrong", tiered(["run_date=''", "when='latter'", "models=[]"], lambda number, _: number == 0))
 def test_a_wrong_argument_does_not_take_on_error_with_it(wrong: str, shop: Shop, sandbox: Sandbox) -> None:
     done = hook(shop, f"{{{{ anymetrics.refresh({wrong}, on_error='fail') }}}}").dbt(*ONE, *DS)
     assert done.returncode == 1, done.stdout

@@ -11,6 +11,7 @@ import pytest
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import MAIN, sent
 from tests.shop import DAY, DBT, DS, Shop
+from tests.tiers import SLOW, tiered
 
 ONE = ("run", "--select", "dim_customers")
 TABLE = f"{MAIN}.dim_customers"
@@ -37,7 +38,7 @@ TEMPLATES = {
 }
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", tiered(TEMPLATES, lambda _, name: name in ("another target", "a var")))
 def test_a_target_path_that_is_a_template_is_the_same_folder_for_every_way_in(
     name: str, shop: Shop, sandbox: Sandbox
 ) -> None:
@@ -97,7 +98,7 @@ def test_a_hook_that_dbt_skipped_after_another_one_had_failed_is_said(shop: Shop
     "hooks",
     [
         ["select 1 from no_such_table"],
-        ["{{ anymetrics.refresh(enabled=false) }}", "select 1 from no_such_table"],
+        pytest.param(["{{ anymetrics.refresh(enabled=false) }}", "select 1 from no_such_table"], marks=SLOW),
         ["{{ anymetrics.refresh(run_date='2024-01-01') }}", "select 1 from no_such_table"],
     ],
     ids=["not ours", "switched off", "ours first"],
