@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -341,3 +342,91 @@ def test_a_callback_of_ones_own_gives_another_day(airflow: Run, sandbox: Sandbox
     text = text.replace("RenderConfig(", 'RenderConfig(emit_datasets=False, select=["dim_customers"], ')
     ran = airflow(f"{own}\n{text}", f"{DAY}T20:00:00")
     assert (ran.run, sent(sandbox)) == ("success", [(f"{MAIN}.dim_customers", "2024-07-18")]), ran.log
+
+
+AS_SUBPROCESS = """
+from cosmos import ExecutionConfig
+from cosmos.constants import InvocationMode
+
+subprocess = ExecutionConfig(invocation_mode=InvocationMode.SUBPROCESS)
+"""
+
+
+def executed(how: str, text: str) -> str:
+    """An example of Cosmos with an execution config, which is the last name in `how`."""
+    name = how.rstrip().rsplit("\n", 1)[1].partition(" =")[0]
+    return f"{how}\n{text}".replace("render_config=", f"execution_config={name}, render_config=")
+
+
+@COSMOS
+def test_the_callback_of_cosmos_runs_after_dbt_as_a_subprocess(airflow: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+    fail_a_test(tmp_path)
+    places = {"airflow_shop": str(tmp_path / "shop"), "airflow_ledger": str(tmp_path / "ledger.db")}
+    text = executed(AS_SUBPROCESS, example("TestBehavior.BUILD", **places))
+    few = 'RenderConfig(emit_datasets=False, select=["dim_customers", "fct_order_items"], '
+    ran = airflow(text.replace("RenderConfig(", few))
+    assert sorted(ran.tasks.values()) == ["failed", "success"], ran.log
+    assert sent(sandbox) == [CUSTOMERS]
+    assert pending(tmp_path / "ledger.db") == [ORDER_ITEMS]
+    assert "Command exited with return code 1" in ran.log
+
+
+@COSMOS
+def test_the_hook_notes_in_a_subprocess_of_cosmos(airflow: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+    with (tmp_path / "shop" / "dbt_project.yml").open("a") as file:
+        file.write("\non-run-end: \"{{ anymetrics.refresh(run_date=var('ds'), when='later') }}\"\n")
+    given = {name: sandbox.environment[name] for name in ("ANYMETRICS_URL", "ANYMETRICS_TENANT_ID")}
+    environment = {**given, "ANYMETRICS_STATE": str(tmp_path / "ledger.db")}
+    text = example("TestBehavior.BUILD", airflow_shop=str(tmp_path / "shop"))
+    text = re.sub(r'"callback": .*\n.*"callback_args": .*,', f'"env": {environment},', executed(AS_SUBPROCESS, text))
+    ran = airflow(text.replace("RenderConfig(", 'RenderConfig(emit_datasets=False, select=["dim_customers"], '))
+    assert (ran.run, set(ran.tasks.values())) == ("success", {"success"}), ran.log
+    assert (sent(sandbox), pending(tmp_path / "ledger.db")) == ([], [CUSTOMERS])
+    assert "Command exited with return code 0" in ran.log
+
+
+ONE_BY_ONE = """
+producer = dag.task_dict["dbt_task_group.dbt_producer_watcher"]
+for task in dag.tasks:
+    if hasattr(task, "producer_task_id"):
+        task.trigger_rule = "all_done"
+        producer >> task
+"""
+"""`dag.test()` runs one task at a time, so that a sensor which it starts before the producer waits for ever."""
+
+RETRIED = 'with DAG("shop", default_args={{"retries": 1, "on_retry_callback": lambda _: open({mended!r}, "w")}}, '
+
+FLAKY = "select * from {{{{ ref('dim_customers') }}}} where not exists (select * from glob('{mended}'))"
+
+
+def watched(tmp_path: Path) -> str:
+    """The example with the watcher mode, where each task has one retry, which mends what is flaky."""
+    retried = RETRIED.format(mended=str(tmp_path / "mended"))
+    text = executed(example("ExecutionMode.WATCHER"), later_example(tmp_path)) + ONE_BY_ONE
+    return text.replace('with DAG("shop", ', retried)
+
+
+@COSMOS
+def test_what_dbt_notes_in_watcher_mode_is_sent_at_the_end_with_what_a_retry_mended(
+    airflow: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    fail_a_test(tmp_path)
+    written(tmp_path / "shop" / "tests" / "flaky.sql", FLAKY.format(mended=tmp_path / "mended"))
+    ran = airflow(watched(tmp_path))
+    states = {name.removeprefix("dbt_task_group."): state for name, state in ran.tasks.items()}
+    assert states.pop("dbt_producer_watcher") == "skipped", ran.log
+    assert states.pop("fct_order_items.test") == "failed"
+    assert (ran.run, states.pop("built")) == ("failed", "upstream_failed")
+    assert set(states.values()) == {"success"}
+    assert sorted(sent(sandbox)) == [CUSTOMERS, (f"{MAIN}.raw_customers", DAY)]
+    assert pending(tmp_path / "ledger.db") == [ORDER_ITEMS]
+
+
+@COSMOS
+def test_a_refresh_that_fails_in_watcher_mode_is_not_retried_which_would_hide_it(airflow: Run, tmp_path: Path) -> None:
+    text = watched(tmp_path).replace('"when": "later", ', "").replace(FEW, FEW.replace('"dim_customers", ', ""))
+    with Sandbox(answers=lambda _: Shape.NO_PERMISSION) as sandbox:
+        ran = airflow(text, using=sandbox)
+    assert ran.tasks["dbt_task_group.dbt_producer_watcher"] == "failed", ran.log
+    assert ran.run == "failed"
+    assert "AirflowFailException: AnyMetrics was not refreshed as asked: OK=0" in ran.log

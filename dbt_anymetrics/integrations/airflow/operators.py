@@ -13,6 +13,7 @@ from dbt_anymetrics.commands.wait import awaited, note_seen
 from dbt_anymetrics.defaults import WAIT_TIMEOUT
 from dbt_anymetrics.errors import AnyMetricsError, RefreshError, UsageError
 from dbt_anymetrics.integrations.airflow.done import done
+from dbt_anymetrics.integrations.airflow.final import AirflowFailException
 from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
 from dbt_anymetrics.integrations.airflow.stale import check_run
 from dbt_anymetrics.integrations.airflow.trigger import AnyMetricsFreshTrigger
@@ -28,11 +29,6 @@ try:
     from airflow.sdk import BaseOperator
 except ImportError:  # Airflow 2
     from airflow.models import BaseOperator
-
-try:
-    from airflow.sdk.exceptions import AirflowFailException
-except ImportError:  # Airflow 2, and the first ones of Airflow 3
-    from airflow.exceptions import AirflowFailException
 
 DS = "{{ ds | default('', true) }}"
 """The day of the logical date; empty where a run has none."""
