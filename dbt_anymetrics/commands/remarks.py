@@ -85,14 +85,12 @@ def where_to_look(options: Options, folder: Path, environment: Mapping[str, str]
 
 
 def same_ledger(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """The options that the environment and the current folder do not give by themselves."""
-    project_dir = options.project_dir
-    if project_dir and not _is_same(Project(project_dir, None, {}).folder, Project(None, None, environment).folder):
-        yield from ("--project-dir", project_dir)
-    else:
-        project_dir = None
-    if not _is_same(folder, _found(project_dir, environment)):
-        yield from ("--target-path", str(folder.absolute()))
+    """The options that the environment and the current folder do not give by themselves.
+
+    A ledger that is named needs no folder: that of the project may be a temporary copy.
+    """
+    if not options.state:
+        yield from _folders(options, folder, environment)
     for option, variable, value in (
         ("--state", "ANYMETRICS_STATE", options.state),
         ("--url", "ANYMETRICS_URL", options.url),
@@ -101,6 +99,16 @@ def same_ledger(options: Options, folder: Path, environment: Mapping[str, str] =
         # The address of a database may hold a password, and a line of a log is public.
         if value and value != environment.get(variable) and not (option == "--state" and is_address(value)):
             yield from (option, value)
+
+
+def _folders(options: Options, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    project_dir = options.project_dir
+    if project_dir and not _is_same(Project(project_dir, None, {}).folder, Project(None, None, environment).folder):
+        yield from ("--project-dir", project_dir)
+    else:
+        project_dir = None
+    if not _is_same(folder, _found(project_dir, environment)):
+        yield from ("--target-path", str(folder.absolute()))
 
 
 def _found(project_dir: str | None, environment: Mapping[str, str]) -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from dbt_anymetrics.errors import RefreshError
+from dbt_anymetrics.errors import AnyMetricsError
 from dbt_anymetrics.integrations.airflow.done import done
 from dbt_anymetrics.integrations.airflow.final import AirflowFailException
 from dbt_anymetrics.integrations.airflow.hook import AnyMetricsHook
@@ -39,13 +39,13 @@ def refresh_after(
     nothing and ends as skipped, so that the failure would be gone.
     """
     access = AnyMetricsHook(anymetrics_conn_id).get_conn
-    did = attempt(project_dir, context=context, on_error=on_error, find_access=access, **options)
-    if did.outcome and (instance := context.get("ti")):
-        with suppress(Exception):  # the tables are refreshed, whether Airflow keeps that or not
-            instance.xcom_push(key=XCOM_KEY, value=done(did.outcome))
     try:
+        did = attempt(project_dir, context=context, on_error=on_error, find_access=access, **options)
+        if did.outcome and (instance := context.get("ti")):
+            with suppress(Exception):  # the tables are refreshed, whether Airflow keeps that or not
+                instance.xcom_push(key=XCOM_KEY, value=done(did.outcome))
         return did.settle()
-    except RefreshError as error:
+    except AnyMetricsError as error:
         if _is_watched(context.get("task")):
             raise AirflowFailException(str(error)) from None
         raise
