@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # requests is slow to import
 
 ValueT = TypeVar("ValueT")
 
-NEEDED = ("folder", "settings", "call")
+NEEDED = ("folder", "manifest", "settings", "call")
 """After an error in one of these, the rest of its section is not checked."""
 
 
@@ -229,12 +229,16 @@ class Server:
 
         return self._open.enter_context(closing(client_of(self.connection, os.environ)))
 
-    @cached_property
+    @property
     def plans(self) -> Sequence[PlanName]:
         """All plans. Raises AnyMetricsError when they cannot be listed."""
+        return value_of(self._listed, "the list of plans")
+
+    @cached_property
+    def _listed(self) -> Reading[tuple[PlanName, ...]]:
         from dbt_anymetrics.server.plans import plans  # lazy: the same
 
-        return value_of(plans(self.client), "the list of plans")
+        return plans(self.client)
 
     def close(self) -> None:
         """Close the client, if there is one."""

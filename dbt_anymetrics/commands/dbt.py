@@ -41,6 +41,8 @@ class Seen(Struct, frozen=True):
     profile: str | None
     profiles_dir: str | None
     vars: str
+    is_json: bool
+    quiet: bool
     builds: bool
     args: Args
 
@@ -104,6 +106,8 @@ def run(arguments: Sequence[str], given: Mapping[str, Any] = MappingProxyType({}
             "profile": seen.profile,
             "profiles_dir": seen.profiles_dir,
             "vars": load_vars(seen.vars),
+            **({"log_format": "json"} if seen.is_json else {}),
+            **({"quiet": True} if seen.quiet else {}),
         }
     )
     address_of(options)
@@ -151,6 +155,8 @@ def look(arguments: Sequence[str]) -> Seen:
         profile=given.get("--profile"),
         profiles_dir=given.get("--profiles-dir"),
         vars=given.get("--vars") or "{}",
+        is_json=(given.get("--log-format") or os.environ.get("DBT_LOG_FORMAT")) == "json",
+        quiet=bool(flags & {"--quiet", "-q"}),
         builds=bool(flags & BUILDING_COMMANDS),
         args=Args(
             full_refresh=bool(flags & {"--full-refresh", "-f"}),

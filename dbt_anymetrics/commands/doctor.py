@@ -20,7 +20,7 @@ from dbt_anymetrics.commands.prepare import orders_for, project_of
 from dbt_anymetrics.commands.remarks import NO_SETTINGS
 from dbt_anymetrics.dbt_run.artifacts import read_manifest
 from dbt_anymetrics.dbt_run.inputs import MANIFEST
-from dbt_anymetrics.errors import AnyMetricsError
+from dbt_anymetrics.errors import AnyMetricsError, ArtifactError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.terminal import show
 from dbt_anymetrics.planning.backfill import Owner, tables_of
@@ -45,8 +45,8 @@ def doctor(options: Options) -> int:
                     (
                         ("settings", checks.settings),
                         ("call", lambda _options: checks.probed(server)),
-                        ("known", lambda _options: _known(server, names()[0])),
-                        ("plans", lambda _options: named_plans(server, names()[0])),
+                        ("known", lambda _options: _of_right(_known(server, names()[0]), names()[1])),
+                        ("plans", lambda _options: _of_right(named_plans(server, names()[0]), names()[1])),
                         ("guess", lambda _options: guessed_plans(server, names()[0])),
                     ),
                 ),
@@ -88,11 +88,27 @@ def _beside(options: Options) -> str:
     return f"{program}, in the environment of this package"
 
 
+def _manifest(options: Options) -> str:
+    """Whether dbt has read the project since it was changed: the settings are looked up in what dbt read."""
+    if options.manifest:
+        return str(options.manifest)
+    path = project_of(options).target / MANIFEST
+    try:
+        read_at = path.stat().st_mtime
+    except OSError:
+        raise ArtifactError("there is no such file", where=str(path), hint="Run 'dbt parse'") from None
+    newer = project_of(options).changed_since(read_at)
+    if newer:
+        raise WarningError(f"{newer} was changed after dbt wrote {path.name}", hint="Run 'dbt parse' first")
+    return f"{path}, written after the last change of the project"
+
+
 _DBT: tuple[tuple[str, Look], ...] = (
     ("folder", checks.folder),
     ("hook", checks.hook),
     ("versions", _versions),
     ("program", _beside),
+    ("manifest", _manifest),
 )
 
 
@@ -103,6 +119,11 @@ def _names(options: Options) -> tuple[dict[str, Owner], list[str]]:
     tables, others = tables_of(manifest, orders_for(options, manifest, path), "")
     wrong = [f"{each.unique_id}: {each.message}" for each in others if each.status is Status.ERROR]
     return tables, wrong
+
+
+def _of_right(finding: str, wrong: list[str]) -> str:
+    """What was found of the nodes whose settings are right; it says nothing of the others."""
+    return f"{finding} (nodes with wrong settings are left out)" if wrong else finding
 
 
 def _tables(tables: dict[str, Owner], wrong: list[str]) -> str:

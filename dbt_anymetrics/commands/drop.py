@@ -25,20 +25,26 @@ def drop(options: Options, reporter: Reporter) -> int:
             raise UsageError("it has to be clear for which AnyMetrics", where="--drop", hint=hint)
         numbers = ledger.pending_by_node()
         awaited = ledger.awaited()
-        chosen = chosen_nodes(options.models, {*numbers, *(node for each in awaited for node in each.nodes)})
+        unbuilt = {each.unique_id for each in ledger.unbuilt()}
+        known = {*numbers, *unbuilt, *(node for each in awaited for node in each.nodes)}
+        chosen = chosen_nodes(options, known)
         total = sum(numbers.get(unique_id, 0) for unique_id in chosen)
         plans = [each.plan for each in awaited if not chosen.isdisjoint(each.nodes)]
         if not chosen:
             such = f" of {' '.join(options.models)}" if options.models else ""
             reporter.note(f"Nothing{such} is pending that could be dropped.")
             return 0
-        what = f"{_what(total, plans)} of {', '.join(sorted(chosen))}"
+        what = f"{_what(total, plans, len(chosen & unbuilt))} of {', '.join(sorted(chosen))}"
         if not _agreed(options, what):
             reporter.note("Nothing was dropped.")
             return 0
         command = Command(kind="retry --drop", process=os.getpid())
         Recording(opened.database, address, tenant_id, command).drop(chosen, options.keep_days)
-        again = " What is dropped is sent again only when a dbt run builds it again." if total else ""
+        again = (
+            " What is dropped is sent again only when a dbt run builds it again, or a backfill asks for it."
+            if total
+            else ""
+        )
         reporter.note(f"Dropped {what}.{again}")
     return 0
 
@@ -48,7 +54,8 @@ def _agreed(options: Options, what: str) -> bool:
     return agreed(options, f"Drop {what}?", nobody)
 
 
-def _what(number: int, plans: Sequence[str]) -> str:
+def _what(number: int, plans: Sequence[str], unbuilt: int) -> str:
     refreshes = "1 pending refresh" if number == 1 else f"{number:,} pending refreshes"
     waits = f"the wait for {', '.join(plans)}" if plans else ""
-    return " and ".join(filter(None, (refreshes if number or not plans else "", waits)))
+    builds = f"what dbt did not build ({unbuilt:,} node{'s' * (unbuilt > 1)})" if unbuilt else ""
+    return " and ".join(filter(None, (refreshes if number or not (waits or builds) else "", waits, builds)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from itertools import chain
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.dbt_run.artifacts import Manifest
-from dbt_anymetrics.dbt_run.inputs import Inputs, read_inputs
+from dbt_anymetrics.dbt_run.inputs import MANIFEST, Inputs, read_inputs
 from dbt_anymetrics.dbt_run.invocation import is_refreshable
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import Project
@@ -92,8 +92,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the run touched nothing: every node is `untouched`, and no test of what is held back was run."""
-        nothing = not self.held and not self.reheld
+        """Whether there is nothing to send or to note: every node is `untouched`, and so is what the ledger knows."""
+        nothing = not self.held and not self.reheld and not self.gone and not self.unbuilt.is_news
         return nothing and all(not isinstance(i, Refresh) and i.status is Status.UNTOUCHED for i in self.items)
 
     def opening(self, connection: Connection) -> Opening:
@@ -167,20 +167,23 @@ def _selected(options: Options, manifest: Manifest, path: Path) -> frozenset[str
     return selected(selection, read_selectable(path))
 
 
-def chosen_nodes(select: Sequence[str], unique_ids: Collection[str]) -> frozenset[str]:
-    """Those of the ledger's nodes that `--select` means; all without one. Raises UsageError for what only dbt knows."""
-    if not select:
+_IN_LEDGER = frozenset({"name", "package", "resource_type"})
+"""What `--select` may ask of a node by its unique_id alone."""
+
+
+def chosen_nodes(options: Options, unique_ids: Collection[str]) -> frozenset[str]:
+    """Those of the ledger's nodes that `--select` means; all without one.
+
+    What the ledger does not know of a node, such as its tags, is in dbt's manifest. Raises UsageError without one.
+    """
+    if not options.models:
         return frozenset(unique_ids)
-    selection = parse(select)
-    known = {criterion.method for criteria in selection for criterion in criteria} <= {
-        "name",
-        "package",
-        "resource_type",
-    }
-    if not known:
-        hint = "The ledger knows the names, the packages and the resource types of nodes"
-        raise UsageError(f"{' '.join(select)} asks for what the ledger does not know", where="--select", hint=hint)
-    return selected(selection, {unique_id: named_as(unique_id) for unique_id in unique_ids})
+    selection = parse(options.models)
+    nodes = {unique_id: named_as(unique_id) for unique_id in unique_ids}
+    if not {criterion.method for criteria in selection for criterion in criteria} <= _IN_LEDGER:
+        known = read_selectable(options.manifest or project_of(options).target / MANIFEST)
+        nodes = {unique_id: known.get(unique_id, node) for unique_id, node in nodes.items()}
+    return selected(selection, nodes)
 
 
 def address_of(options: Options) -> str | None:
@@ -360,22 +363,26 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         ],
         notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
         gone=[each.unique_id for each in ledger.mistakes() if _is_gone(each.unique_id, inputs.manifest)],
-        unbuilt=_unbuilt(items, inputs, ledger),
+        unbuilt=_unbuilt(inputs, orders, ledger),
         plans_of=plans_in(inputs.manifest),
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 
 
-def _unbuilt(items: Iterable[Item], inputs: Inputs, ledger: Ledger) -> Unbuilt:
-    known = [each.unique_id for each in ledger.unbuilt()]
-    found = unbuilt(items, inputs.runs, known)
-    return replace(found, over=[*found.over, *(each for each in known if _is_gone(each, inputs.manifest))])
+def _unbuilt(inputs: Inputs, orders: Orders, ledger: Ledger) -> Unbuilt:
+    project = inputs.manifest.metadata.project_name or ""
+    known = [each.unique_id for each in ledger.unbuilt() if each.project == project]
+    return unbuilt(inputs.manifest, inputs.runs, orders, known)
 
 
 def _is_gone(unique_id: str, manifest: Manifest) -> bool:
-    """Whether a node is no longer in this project, or never had a table; other projects may share the ledger."""
-    is_of_project = unique_id.split(".")[1:2] == [manifest.metadata.project_name]
-    return not is_refreshable(unique_id) or (is_of_project and unique_id not in manifest.nodes)
+    """Whether a node is no longer in this project, or is a test, which each plan looks at anew.
+
+    Other projects may share the ledger.
+    """
+    if unique_id in manifest.nodes:
+        return not is_refreshable(unique_id)
+    return unique_id.split(".")[1:2] == [manifest.metadata.project_name]
 
 
 def as_hooked(options: Options, ledger: Ledger, invocation_id: str | None) -> Options:

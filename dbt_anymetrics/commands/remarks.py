@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dbt_anymetrics.dbt_run.frozen import frozen
 from dbt_anymetrics.dbt_run.inputs import Inputs
+from dbt_anymetrics.dbt_run.invocation import is_refreshable
 from dbt_anymetrics.dbt_run.project import Project
 from dbt_anymetrics.errors import UsageError
 from dbt_anymetrics.ledger.database import is_address
@@ -17,6 +18,7 @@ from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.planning.dates import Orders
 from dbt_anymetrics.planning.plan import NOT_SELECTED
+from dbt_anymetrics.planning.unbuilt import is_meant
 from dbt_anymetrics.result import Item, Refresh
 
 _SAME_WORK = timedelta(hours=12)
@@ -54,12 +56,25 @@ def overwritten(inputs: Inputs, command: str, ledger: Ledger) -> Iterator[str]:
     newest = inputs.runs[-1]
     if not newest.is_retry or len(inputs.runs) > 1 or command not in ("refresh", "plan", "python"):
         return
-    if not ledger.knows_run_since(newest.started_at - _SAME_WORK, newest.invocation_id):
+    if not ledger.knows_run(newest.invocation_id) and not _is_seen(inputs, ledger):
         yield (
             "the last dbt command was 'dbt retry', which runs only what had failed and overwrites run_results.json: "
             "what the dbt command before it built is not refreshed now. Use the hook, 'dbt-anymetrics dbt', or a "
             "refresh after each dbt command"
         )
+
+
+def _is_seen(inputs: Inputs, ledger: Ledger) -> bool:
+    """Whether the ledger knows the run before a `dbt retry`: what is built now is what that run did not build.
+
+    A retry of tests alone tells nothing; any run of these hours is taken for the one before then.
+    """
+    newest = inputs.runs[-1]
+    nodes = inputs.manifest.nodes
+    retried = {each for each in newest.by_id if is_refreshable(each) and is_meant(nodes.get(each))}
+    if retried:
+        return retried <= {each.unique_id for each in ledger.unbuilt()}
+    return ledger.knows_run_since(newest.started_at - _SAME_WORK, newest.invocation_id)
 
 
 def unclear(candidates: Sequence[str]) -> Iterator[str]:
@@ -81,7 +96,10 @@ def where_to_look(options: Options, folder: Path, environment: Mapping[str, str]
     """Name the command that tells what failed, with the options with which it finds the same ledger from here."""
     is_program = options.command == "python" or options.auth_value is not None  # there is no browser on a worker
     given = [*([] if is_program else ["--open"]), *map(shlex.quote, same_ledger(options, folder, environment))]
-    return f"AnyMetrics: To see what failed and why, run: {' '.join(['dbt-anymetrics report', *given])}"
+    command = " ".join(["dbt-anymetrics report", *given])
+    is_hidden = is_address(options.state or "") and options.state != environment.get("ANYMETRICS_STATE")
+    where = ", with the address of the ledger in ANYMETRICS_STATE" if is_hidden else ""
+    return f"AnyMetrics: To see what failed and why, run: {command}{where}"
 
 
 def same_ledger(options: Options, folder: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:

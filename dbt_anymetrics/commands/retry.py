@@ -38,7 +38,7 @@ def retry(options: Options, reporter: Reporter, show: Show = show_nothing) -> En
 
 def _plan(options: Options, ledger: Ledger, reporter: Reporter) -> Plan:
     backlog = ledger.backlog()
-    chosen = chosen_nodes(options.models, ledger.pending_by_node())
+    chosen = chosen_nodes(options, ledger.pending_by_node())
     pending = LazyCollection(lambda: (refresh for refresh in ledger.pending() if refresh.unique_id in chosen))
     mistakes = [mistake for mistake in ledger.mistakes() if mistake.unique_id in chosen]
     if options.models and not chosen:

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from msgspec import Struct
+
 from dbt_anymetrics.dbt_run.artifacts import REFRESHABLE, Manifest, Node, NodeResult, RunResults, as_utc
 from dbt_anymetrics.errors import ArtifactError, NodeError
+from dbt_anymetrics.text import first_of
 
 BUILDING_COMMANDS = frozenset({"run", "build", "seed", "snapshot", "retry"})
 
@@ -18,8 +21,10 @@ NOT_IN_RUN = "not part of this run"
 
 _NOT_BUILT = "dbt did not build it: {}"
 
-_FAILED_BUILD = frozenset({"error", "fail", "runtime error", "skipped"})
-"""Others, such as `no-op` and `reused`, leave a table as it is meant to be."""
+_UNKNOWN_BATCHES = "dbt did not say which of its batches were built"
+
+_LEFT_AS_IT_IS = frozenset({"no-op", "reused"})
+"""The status of a node whose table is as it is meant to be, though dbt did not build it."""
 
 _FAILED_TEST = frozenset({"fail", "error"})
 
@@ -124,8 +129,19 @@ class Run:
         if result.batch_results and result.batch_results.successful and not _built_batches(result):
             return "its batches hold no day. Does its 'begin' lie in the future?"
         if result.status == PARTIAL and not _built_batches(result):
-            return "dbt did not say which of its batches were built"
+            return _UNKNOWN_BATCHES
         return None
+
+    def missing(self, unique_id: str) -> str | None:
+        """What this run was to build of a node and did not, or None when it built everything."""
+        result = self.by_id[unique_id]
+        if not _is_built(result, unique_id):
+            return _NOT_BUILT.format(result.status)
+        if result.status != PARTIAL:
+            return None
+        failed = result.batch_results.failed if result.batch_results else []
+        days = sorted({str(as_utc(start).date()) for start, _ in failed})
+        return f"dbt did not build its batches of {first_of(days)}" if days else _UNKNOWN_BATCHES
 
     def batches(self, unique_id: str, node: Node) -> list[date]:
         """The dates of the microbatch batches that were built, as far as dbt records them.
@@ -161,14 +177,21 @@ def failed_tests(runs: Sequence[Run], manifest: Manifest) -> dict[str, list[str]
     return failed
 
 
-def failed_builds(runs: Sequence[Run]) -> dict[str, str | None]:
-    """For each node that one of these runs was to build: why the last of them did not, or None where it did."""
+class Build(Struct, frozen=True):
+    """What a run made of a node that it was to build: when it started, UTC, and what is missing, None for nothing."""
+
+    at: datetime
+    missing: str | None
+
+
+def builds(runs: Sequence[Run]) -> dict[str, Build]:
+    """For each node with a table that one of these runs was to build: what the last of them made of it."""
     return {
-        unique_id: None if _is_built(result, unique_id) else _NOT_BUILT.format(result.status)
+        unique_id: Build(run.started_at, run.missing(unique_id))
         for run in runs
         if not run.nothing_built
         for unique_id, result in run.by_id.items()
-        if result.status in _FAILED_BUILD or _is_built(result, unique_id)
+        if is_refreshable(unique_id) and unique_id not in run.contradicted and result.status not in _LEFT_AS_IT_IS
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -69,6 +71,24 @@ class Project:
         text = _read(self.folder / VARS_FILE)
         found = load_yaml(text, str(self.folder / VARS_FILE)).get("vars") if text else None
         return found if isinstance(found, dict) else {}
+
+    def changed_since(self, moment: float) -> str | None:
+        """A file with settings that was changed after a moment (seconds since the epoch), or None.
+
+        Looked at are dbt_project.yml, and the .yml and .sql files where dbt looks for models, seeds and snapshots.
+        """
+        folders = (self.configuration.get(f"{kind}-paths") or [f"{kind}s"] for kind in ("model", "seed", "snapshot"))
+        files = (
+            path
+            for folder in chain.from_iterable(folders)
+            for path in (self.folder / str(folder)).rglob("*")
+            if path.suffix in (".yml", ".yaml", ".sql")
+        )
+        for path in chain([self.folder / PROJECT_FILE], files):
+            with suppress(OSError):
+                if path.stat().st_mtime > moment:
+                    return str(path.relative_to(self.folder))
+        return None
 
     @property
     def has_hook(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -35,7 +34,6 @@ _NAMES = (
     "wait_timeout",
 )
 _ARGUMENTS = {"--select": "models", **{f"--{name.replace('_', '-')}": name for name in _NAMES}}
-_OPTION = re.compile("|".join(_ARGUMENTS))
 
 
 class Outcome(Struct, frozen=True):
@@ -158,8 +156,9 @@ def _by_argument() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        where = error.where and _OPTION.sub(lambda found: _ARGUMENTS[found[0]], error.where)
-        raise type(error)(error.what, where=where, hint=error.hint) from None
+        option, *more = (error.where or "").split(" ", 1)
+        where = " ".join([_ARGUMENTS.get(option, option), *more])
+        raise type(error)(error.what, where=where or None, hint=error.hint) from None
 
 
 def outcome_of(command: Callable[[Options, Reporter, Show], Ending], options: Options) -> Outcome:

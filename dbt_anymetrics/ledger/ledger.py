@@ -170,6 +170,11 @@ class Ledger:
                     found.setdefault((table_name, partition), ended)
         return found
 
+    def knows_run(self, invocation_id: str | None) -> bool:
+        """Whether a command has worked for this dbt run."""
+        sql = "SELECT 1 FROM command WHERE service = ? AND invocation_id = ? LIMIT 1"
+        return bool(invocation_id and self._rows(sql, self._service, invocation_id))
+
     def knows_run_since(self, moment: datetime, other_than: str | None) -> bool:
         """Whether a command has worked since then for another dbt run than this one."""
         sql = "SELECT 1 FROM command WHERE service = ? AND started_at > ? AND invocation_id NOT IN ('', ?) LIMIT 1"

@@ -75,8 +75,7 @@ class Recording:
 
         def write(statements: Statements) -> None:
             self._ask(statements, items, held, gone, force=force)
-            unbuilt.forget(statements, self._service, not_built.over)
-            unbuilt.note(statements, self._service, not_built.found, _now())
+            unbuilt.note(statements, self._service, not_built, _now())
 
         self._database.write(write)
 
@@ -111,7 +110,7 @@ class Recording:
             elif item.postponed:
                 right.add(item.unique_id)
                 yield *self._key_of(item), item.unique_id, _POSTPONED, None, now, None
-            elif item.status is Status.ERROR and not item.unique_id.startswith("test."):  # a test has no table
+            elif item.status is Status.ERROR:
                 wrong.append(item)
         for each in held:
             tests = msgspec.json.encode(each.tests).decode()
@@ -127,12 +126,13 @@ class Recording:
         self._database.write(lambda statements: statements.many(_HOLD, rows))
 
     def drop(self, unique_ids: Collection[str], keep_days: float) -> None:
-        """Take what is pending of these nodes, their mistakes, and the plans to wait for, for done with, and end."""
+        """Take what is pending or not built of these nodes, their mistakes, and their plans, for done with, and end."""
         self._database.write(lambda statements: self._drop(statements, unique_ids))
         self.end(Counts(), 0, keep_days)
 
     def _drop(self, statements: Statements, unique_ids: Collection[str]) -> None:
         awaited.forget(statements, self._service, unique_ids)
+        unbuilt.forget(statements, self._service, unique_ids)
         for unique_id in unique_ids:
             statements.run(_DROP, self._service, unique_id)
             statements.run("DELETE FROM mistake WHERE service = ? AND unique_id = ?", self._service, unique_id)
@@ -272,6 +272,7 @@ def _prune(statements: Statements, before: str) -> None:
         statements.run(_FORGET_OUTCOMES, before)
         statements.run("DELETE FROM command WHERE ended_at < ?", before)
     statements.run("DELETE FROM awaited WHERE asked_at < ?", before)
+    statements.run("DELETE FROM unbuilt WHERE noted_at < ?", before)
 
 
 _POSTPONED = "not sent: its minimum interval had not passed since it was confirmed last"

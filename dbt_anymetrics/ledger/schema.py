@@ -23,13 +23,17 @@ _AWAITED = """CREATE TABLE awaited (
     asked_at TEXT NOT NULL
 )"""
 
-# Nodes that dbt was to build and did not, since when, and what it said last.
+# Nodes that dbt was to build and did not: what is missing, when the first and the last dbt run that says so started,
+# and when that was noted.
 _UNBUILT = """CREATE TABLE unbuilt (
     service {reference} NOT NULL,
+    project TEXT NOT NULL,
     unique_id TEXT NOT NULL,
     message TEXT NOT NULL,
-    asked_at TEXT NOT NULL,
-    PRIMARY KEY (service, unique_id)
+    since TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    noted_at TEXT NOT NULL,
+    PRIMARY KEY (service, project, unique_id)
 )"""
 
 TABLES = (

@@ -39,10 +39,11 @@ class Group:
         return self.status is Status.ERROR or WRONG_SETTINGS in (self.reason or "")
 
     def __str__(self) -> str:
-        """Who they are: `301 nodes (model.shop.a, model.shop.b, model.shop.c and 298 more)`."""
+        """Who they are: `301 nodes (model.shop.a, model.shop.b and 299 more)`, or refreshes, each of one date."""
         names = list(dict.fromkeys(describe(result) for result in self.first))[:_NAMED]
         rest = self.number - len(names)
-        return f"{self.number:,} nodes ({', '.join(names)}{f' and {rest:,} more' if rest else ''})"
+        what = "refreshes" if self.first[0].partition else "nodes"
+        return f"{self.number:,} {what} ({', '.join(names)}{f' and {rest:,} more' if rest else ''})"
 
 
 def grouped(results: Iterable[Result]) -> Iterator[Group]:

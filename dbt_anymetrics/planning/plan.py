@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
-from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, failed_tests, is_refreshable
+from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, builds, failed_tests, is_refreshable
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning.dates import Dates, Orders
 from dbt_anymetrics.planning.interval import parse_interval
@@ -101,6 +101,7 @@ class _Planner:
         self._orders = orders
         self._failed_tests = failed_tests([run for run, _ in runs], manifest)
         self._newest = runs[-1][0].invocation_id if runs else None
+        self._builds = builds([run for run, _ in runs])
         self.held: list[Held] = []
 
     def node(self, unique_id: str) -> Sequence[Group]:
@@ -120,13 +121,20 @@ class _Planner:
         if reason := self._skip_reason(unique_id, node, settings):
             return refreshes or self._one(unique_id, Status.SKIPPED, reason)
         refreshes = [*refreshes, *self._refreshes(unique_id, node, settings)]
+        rest = self._one(unique_id, Status.SKIPPED, missing) if (missing := self._missing(unique_id, settings)) else []
         tests = self._failed_tests.get(unique_id) if settings.on_test_failure == "skip" else None
         if not tests:
-            return refreshes
+            return [*refreshes, *rest]
         self.held += [Held(each, tests) for each in refreshes]
         reason = f"its test {self._manifest.nodes[tests[0]].name} failed"
         hint = "Set anymetrics.on_test_failure: refresh to refresh it anyway"
-        return self._one(unique_id, Status.SKIPPED, f"{reason}. {hint}")
+        return [*self._one(unique_id, Status.SKIPPED, f"{reason}. {hint}"), *rest]
+
+    def _missing(self, unique_id: str, settings: NodeSettings) -> str | None:
+        """What the newest run did not build of a node; an external plan is told of it, and dates by order are all."""
+        build = self._builds.get(unique_id)
+        is_told = settings.external_plan or self._orders.partition is not None
+        return None if is_told or not build else build.missing
 
     def _wrong(self, unique_id: str, untouched: str | None, mistake: str) -> Sequence[Group]:
         """Tell a mistake; in a node that this run did not build, it cannot fail the run."""
@@ -173,7 +181,10 @@ class _Planner:
     def _not_built(self, unique_id: str) -> str | None:
         """Why none of the runs built a node, or None when one did."""
         reasons = [run.not_built(unique_id) for run, _ in self._runs]
-        return _chosen(reasons) if all(reasons) else None
+        if not all(reasons):
+            return None
+        build = self._builds.get(unique_id)
+        return (build and build.missing) or _chosen(reasons)
 
     def _skip_reason(self, unique_id: str, node: Node, settings: NodeSettings) -> str | None:
         if settings.enabled is False:

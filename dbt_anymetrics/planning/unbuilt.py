@@ -2,32 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
-from dbt_anymetrics.dbt_run.invocation import Run, failed_builds
-from dbt_anymetrics.result import Item, Result, Status
+from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
+from dbt_anymetrics.dbt_run.invocation import Run, builds
+from dbt_anymetrics.errors import NodeError
+from dbt_anymetrics.planning.dates import Orders
+from dbt_anymetrics.planning.plan import is_selected
+from dbt_anymetrics.planning.settings import settings_of
+
+
+class Missing(Struct, frozen=True):
+    """A node that is not built, or not as a whole: what is missing, and when that dbt run started, UTC."""
+
+    unique_id: str
+    reason: str
+    at: datetime
 
 
 class Unbuilt(Struct, frozen=True):
-    """What the runs say of this: the nodes that have no refresh for it, and those that have been built meanwhile."""
+    """What dbt runs say of this in one project.
 
-    found: Sequence[Result] = ()
-    over: Collection[str] = ()
+    `found` are the nodes that have no refresh, or not every one, because dbt did not build them. `built` says when the
+    dbt run started that built what an earlier one did not. `gone` are nodes that are not refreshed any more.
+    """
+
+    project: str = ""
+    found: Sequence[Missing] = ()
+    built: Mapping[str, datetime] = {}
+    gone: Collection[str] = ()
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is anything to note."""
+        return bool(self.found or self.built or self.gone)
 
 
-def unbuilt(items: Iterable[Item], runs: Sequence[Run], known: Iterable[str]) -> Unbuilt:
-    """What of a plan's entries was not built, and which of the nodes `known` from earlier runs were built now."""
-    reasons = failed_builds(runs)
-    failed = {unique_id: reason for unique_id, reason in reasons.items() if reason}
+def unbuilt(manifest: Manifest, runs: Sequence[Run], orders: Orders, known: Collection[str]) -> Unbuilt:
+    """What these runs did not build, and what of the nodes `known` from earlier ones is built or gone."""
+    made = builds(runs)
     return Unbuilt(
-        [item for item in items if isinstance(item, Result) and _is_for_it(item, failed)] if failed else [],
-        [unique_id for unique_id in known if unique_id in reasons and unique_id not in failed],
+        manifest.metadata.project_name or "",
+        found=[
+            Missing(unique_id, build.missing, build.at)
+            for unique_id, build in made.items()
+            if build.missing and is_selected(orders, unique_id) and is_meant(manifest.nodes.get(unique_id))
+        ],
+        built={each: made[each].at for each in known if each in made and not made[each].missing},
+        gone=[each for each in known if not is_meant(manifest.nodes.get(each))],
     )
 
 
-def _is_for_it(result: Result, failed: Mapping[str, str]) -> bool:
-    """Whether it has no refresh because dbt did not build it; one that is switched off has none anyway."""
-    reason = failed.get(result.unique_id)
-    return reason is not None and result.status is Status.SKIPPED and (result.message or "").startswith(reason)
+def is_meant(node: Node | None) -> bool:
+    """Whether a node is refreshed when dbt builds it; one whose settings are wrong is meant to be."""
+    if node is None or node.materialized == "ephemeral":
+        return False
+    try:
+        settings = settings_of(node)
+    except NodeError:
+        return True
+    if settings is None or settings.enabled is False:
+        return False
+    return node.materialized != "view" or settings.enabled is True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from dbt_anymetrics.cli import main
 from dbt_anymetrics.commands.dbt import look, separate
+from dbt_anymetrics.sandbox import Sandbox
+from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import Shop
 
 
@@ -68,6 +71,29 @@ def test_what_dbt_2_does_not_record_is_read_from_its_arguments() -> None:
 def test_the_target_is_read_however_it_is_written(given: str) -> None:
     seen = look(["build", *given.split(), "--profile", "p", "--profiles-dir=d"])
     assert (seen.target, seen.profile, seen.profiles_dir, seen.builds) == ("prod", "p", "d", True)
+
+
+STAND_IN = """#!/bin/sh
+cp manifest.json run_results.json target/
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "environment"), [(("--log-format", "json"), {}), ((), {"DBT_LOG_FORMAT": "json"}), (("-q",), {})]
+)
+def test_our_lines_have_the_format_of_dbts(
+    given: tuple[str, ...], environment: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    known = manifest_json(node_json("orders", {"anymetrics.datasource": "sr"}))
+    write_artifacts(tmp_path, known, run_json(result_json("orders"), invocation_id="new"))
+    (tmp_path / "target").mkdir()
+    (tmp_path / "dbt").write_text(STAND_IN)
+    (tmp_path / "dbt").chmod(0o755)
+    shop = Shop(tmp_path, {**sandbox.environment, **environment, "ANYMETRICS_DBT": str(tmp_path / "dbt")})
+    done = shop.program("dbt", *given, "run")
+    assert (done.returncode, len(sandbox.received)) == (0, 1)
+    assert all(json.loads(line)["info"] for line in f"{done.stdout}{done.stderr}".splitlines())
+    assert (done.stdout + done.stderr == "") == ("-q" in given)
 
 
 def test_a_dbt_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -55,6 +56,24 @@ def test_a_project_that_works_is_green(tmp_path: Path) -> None:
     assert "No call of AnyMetrics tells whether an acceleration plan depends on a table." in done.stdout
     assert "ERROR" not in done.stdout
     assert not (tmp_path / "target" / "anymetrics.db").exists()
+
+
+def test_a_change_that_dbt_has_not_read_is_warned_of(tmp_path: Path) -> None:
+    shop = Shop(project(tmp_path), OFF)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "schema.yml").write_text("version: 2\n")
+    written = (shop.target / "manifest.json").stat().st_mtime
+    os.utime(tmp_path / "dbt_project.yml", (written, written))
+    for moment, said in (
+        (written - 1, "manifest     OK "),
+        (written + 1, "manifest     WARN models/schema.yml was changed"),
+    ):
+        os.utime(tmp_path / "models" / "schema.yml", (moment, moment))
+        assert said in shop.cli("doctor").stdout
+    (shop.target / "manifest.json").unlink()
+    said = shop.cli("doctor").stdout
+    assert "manifest.json: there is no such file. Run 'dbt parse'" in said
+    assert "tables" not in said
 
 
 def test_a_project_without_a_connection_is_checked_on_the_side_of_dbt(tmp_path: Path) -> None:

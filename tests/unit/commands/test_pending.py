@@ -157,15 +157,13 @@ def test_a_node_with_wrong_settings_is_not_forgotten_by_retry(bare: Shop, sandbo
 
 
 @pytest.mark.parametrize("unique_id", ["model.shop.temporary", "test.shop.unique_orders"])
-def test_a_wrong_setting_is_forgotten_when_its_node_is_gone_and_never_kept_of_a_test(
-    unique_id: str, bare: Shop
-) -> None:
+def test_a_wrong_setting_is_forgotten_when_its_node_is_gone(unique_id: str, bare: Shop) -> None:
     kind, _, name = unique_id.split(".")
     wrong = node_json(name, {"anymetrics.enabled": "x"} if kind == "model" else META, resource_type=kind)
     known = manifest_json(wrong, project_name="shop")
     write_artifacts(bare.target, known, run_json(result_json(unique_id), invocation_id="first"))
     assert bare.cli("refresh").returncode == 1
-    assert ("WRONG" in bare.cli("status").stdout) == (kind == "model")
+    assert f"WRONG {unique_id}: " in bare.cli("status").stdout
     known = manifest_json(node_json("orders", META), project_name="shop")
     write_artifacts(bare.target, known, run_json(result_json("orders"), invocation_id="later"))
     assert bare.cli("refresh").returncode == 0
@@ -419,12 +417,18 @@ def test_nothing_is_dropped_without_an_answer(backlog: Shop) -> None:
 
 
 @pytest.mark.parametrize("selection", ["tag:x", "path:models"])
-def test_what_the_ledger_does_not_know_selects_nothing_to_drop(selection: str, backlog: Shop) -> None:
+def test_what_the_ledger_does_not_know_is_asked_of_the_manifest(selection: str, backlog: Shop) -> None:
+    (backlog.target / "manifest.json").rename(backlog.target / "away.json")
     for arguments in (("retry", "--drop", "--yes"), ("retry",)):
         done = backlog.cli(*arguments, "-s", selection)
         assert done.returncode == 2
-        assert "asks for what the ledger does not know" in done.stderr
+        assert "manifest.json: there is no such file" in done.stderr
     assert len(pending(backlog.target)) == 3
+    node = node_json("orders", META, tags=["x"], original_file_path="models/orders.sql")
+    (backlog.target / "manifest.json").write_text(json.dumps(manifest_json(node, node_json("customers", META))))
+    done = backlog.cli("retry", "--drop", "--yes", "-s", selection)
+    assert "Dropped 1 pending refresh of model.shop.orders." in done.stderr
+    assert TABLE not in dict(pending(backlog.target))
 
 
 # The state elsewhere

@@ -71,10 +71,63 @@ def test_it_stays_until_a_command_of_dbt_has_built_it(shop: Shop) -> None:
     assert listed(shop) == {}
 
 
-def test_it_is_forgotten_with_its_node(shop: Shop) -> None:
+def test_it_is_forgotten_with_its_node_and_given_up_with_drop(shop: Shop) -> None:
     ran(shop, "one", orders="error", customers="error")
     ran(shop, "two", only="customers", customers="error")
     assert listed(shop) == {"customers": FAILED}
+    done = shop.cli("retry", "--drop", "--yes", "-s", "customers")
+    assert "Dropped what dbt did not build (1 node) of model.shop.customers." in done.stderr
+    assert listed(shop) == {}
+
+
+def test_a_node_that_is_not_refreshed_any_more_leaves_the_list(shop: Shop) -> None:
+    changes: list[Json] = [{"meta": {}}, {"meta": OFF}, {"meta": META, "config": {"materialized": "ephemeral"}}]
+    for change in changes:
+        ran(shop, "one", orders="error")
+        assert listed(shop) == {"orders": FAILED}
+        known = manifest_json(node_json("orders", **change), project_name="shop")
+        write_artifacts(shop.target, known, run_json(args={"which": "test"}, invocation_id="two"))
+        shop.cli("refresh")
+        assert listed(shop) == {}
+
+
+def test_a_project_says_nothing_of_the_nodes_of_another_one(shop: Shop) -> None:
+    ran(shop, "one", orders="error")
+    write_artifacts(shop.target, manifest_json(node_json("x", META), project_name="other"), run_json(result_json("x")))
+    assert shop.cli("refresh").returncode == 0
+    assert listed(shop) == {"orders": FAILED}
+
+
+def test_a_command_of_dbt_that_builds_nothing_does_not_hide_it(shop: Shop) -> None:
+    known = manifest_json(node_json("orders", META), node_json("customers", META), project_name="shop")
+    first = run_json(result_json("orders", "error"), result_json("customers"), invocation_id="one")
+    write_artifacts(shop.target, known, first)
+    (shop.target / "run_results.json").rename(shop.target / "first.json")
+    write_artifacts(shop.target, known, run_json(args={"which": "test"}, invocation_id="two"))
+    both = ("--run-results", "target/first.json", "--run-results", "target/run_results.json")
+    done = shop.cli("refresh", "--manifest", "target/manifest.json", *both)
+    assert f"SKIP model.shop.orders: {FAILED}" in done.stdout
+    assert listed(shop) == {"orders": FAILED}
+
+
+def test_what_an_older_dbt_run_says_is_no_news(shop: Shop) -> None:
+    ran(shop, "one", orders="error")
+    known = manifest_json(node_json("orders", META), project_name="shop")
+    for day, status in (("2024-07-17", "success"), ("2024-07-19", "success")):
+        run = run_json(result_json("orders", status), invocation_started_at=f"{day}T06:00:00Z", invocation_id=day)
+        write_artifacts(shop.target, known, run)
+        shop.cli("refresh")
+        assert listed(shop) == ({"orders": FAILED} if day == "2024-07-17" else {})
+
+
+def test_failed_batches_are_said_and_listed_until_they_are_built(shop: Shop) -> None:
+    scenario("1.11", "microbatch-partial", shop.target)
+    done = shop.cli("refresh")
+    assert "SKIP model.shop.daily_orders: dbt did not build its batches of 2024-07-" in done.stdout
+    assert listed(shop)["daily_orders"].startswith("dbt did not build its batches of 2024-07-")
+    scenario("1.11", "microbatch-retry", shop.target)
+    assert shop.cli("refresh").returncode == 0
+    assert listed(shop) == {}
 
 
 def test_it_does_not_change_what_is_pending_or_the_exit_code(tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_the_kill_switch_ends_a_wait(worlds: Callable[..., Sandbox], tmp_path: P
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "5", True])
 def test_a_deadline_of_another_kind_is_refused_in_python_too(seconds: object, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--wait-timeout: needs a number of seconds"):
+    with pytest.raises(UsageError, match="wait_timeout: needs a number of seconds"):
         refresh(tmp_path, wait=True, wait_timeout=seconds)  # type: ignore[arg-type]
 
 

@@ -165,7 +165,8 @@ def test_the_batches_of_a_later_dbt_2_are_their_dates(tmp_path: Path) -> None:
     pairs = [["2024-07-13T00:00:00Z", "2024-07-14T00:00:00Z"], ["2024-07-15T00:00:00Z", "2024-07-16T00:00:00Z"]]
     batches = {"successful": pairs, "failed": [["2024-07-14T00:00:00Z", "2024-07-15T00:00:00Z"]]}
     results = later_dbt_2(tmp_path, "partial success", {}, batch_results=batches)
-    assert [str(result.partition) for result in results] == ["2024-07-13", "2024-07-15"]
+    assert [str(result.partition) for result in results] == ["2024-07-13", "2024-07-15", "None"]
+    assert results[2].message == "dbt did not build its batches of 2024-07-14"
 
 
 def test_a_model_that_a_later_dbt_2_built_with_a_warning_is_refreshed(tmp_path: Path) -> None:

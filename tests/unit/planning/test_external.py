@@ -69,10 +69,11 @@ def test_where_all_batches_failed_only_that_is_reported() -> None:
     assert rows(made) == [(f"plan {UUID}", "2024-07-16", FAILED)]
 
 
-def test_other_nodes_say_nothing_of_failed_batches() -> None:
+def test_of_other_nodes_it_is_said_which_batches_failed() -> None:
     result = with_batches(("2024-07-15T00:00:00Z",), ("2024-07-16T00:00:00Z",))
     made = planned(node_json(meta={"anymetrics.enabled": True}, config=MICROBATCH), runs=(run(result),))
-    assert [str(each.partition) for each in made] == ["2024-07-15"]
+    assert [str(each.partition) for each in made] == ["2024-07-15", "None"]
+    assert made[1].message == "dbt did not build its batches of 2024-07-16"
 
 
 @pytest.mark.parametrize(
