@@ -49,6 +49,9 @@ def drop(options: Options, reporter: Reporter) -> int:
     return 0
 
 
+_AGAIN = " What is dropped is sent again only when a dbt run builds it again, or a backfill asks for it."
+
+
 def _agreed(options: Options, what: str) -> bool:
     nobody = UsageError("there is nobody to ask", where="--drop", hint=f"Give --yes to drop {what}")
     return agreed(options, f"Drop {what}?", nobody)
