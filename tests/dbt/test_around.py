@@ -42,7 +42,7 @@ def test_our_exit_code_counts_where_dbt_succeeds(shop: Shop) -> None:
     assert done.stderr.splitlines()[-1] == "The exit code 1 is dbt-anymetrics' (dbt: 0, dbt-anymetrics: 1)."
 
 
-@pytest.mark.parametrize("arguments", [("ls",), ("parse",), (*ONE, "--no-write-json")])
+@pytest.mark.parametrize("arguments", [pytest.param(("ls",), marks=SLOW), ("parse",), (*ONE, "--no-write-json")])
 def test_results_of_an_earlier_run_are_never_used(shop: Shop, sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
     done = around(shop, *arguments)
     assert done.returncode == 0

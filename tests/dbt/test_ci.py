@@ -12,6 +12,7 @@ import yaml
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import BUILD, sent
 from tests.shop import ROOT, Shop
+from tests.tiers import SLOW
 
 PAGE = (ROOT / "docs" / "orchestrators.md").read_text(encoding="utf-8")
 
@@ -37,6 +38,7 @@ def test_the_steps_for_github_build_refresh_and_write_the_summary(shop: Shop, sa
     assert "### Last runs\n" in summary.read_text()
 
 
+@SLOW
 def test_the_job_for_gitlab_builds_and_refreshes(shop: Shop, sandbox: Sandbox) -> None:
     job = example("artifacts:")["dbt"]
     assert [run(shop, line) for line in job["script"]] == [0]

@@ -11,6 +11,7 @@ import pytest
 from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import BUILD, MAIN, sent, sent_tables
 from tests.shop import DAY, DS, Shop, since
+from tests.tiers import SLOW
 
 
 def test_a_build_refreshes_each_rebuilt_table_and_date_once(shop: Shop, sandbox: Sandbox) -> None:
@@ -149,6 +150,7 @@ def test_batches_are_refreshed_by_their_dates_and_again_after_a_retry(shop: Shop
     assert sorted(sent(sandbox)) == [(f"{MAIN}.daily_orders", f"2024-07-{day}") for day in (13, 15)]
 
 
+@SLOW
 @since("1.6", "dbt retry")
 def test_a_retry_refreshes_what_it_built(shop: Shop, sandbox: Sandbox) -> None:
     shop.dbt("build", "--vars", f"{{ds: {DAY}, fail_model: true}}")

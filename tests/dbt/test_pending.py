@@ -11,6 +11,7 @@ from dbt_anymetrics.sandbox import Sandbox
 from tests.expected import sent, sent_tables
 from tests.ledgers import pending
 from tests.shop import DAY, Shop
+from tests.tiers import tiered
 
 
 def by_the_hook(shop: Shop, *arguments: str) -> None:
@@ -32,7 +33,7 @@ def with_hook(shop: Shop) -> Shop:
     return shop
 
 
-@pytest.mark.parametrize("way", [by_the_hook, by_the_command, by_the_wrapper])
+@pytest.mark.parametrize("way", tiered([by_the_hook, by_the_command, by_the_wrapper], lambda number, _: number == 0))
 def test_a_test_that_passes_on_dbt_retry_lets_its_table_be_refreshed(
     way: Callable[..., None], shop: Shop, sandbox: Sandbox
 ) -> None:

@@ -17,6 +17,7 @@ from dbt_anymetrics.sandbox import Sandbox, Shape
 from tests.artifacts import scenario
 from tests.builders import manifest_json, node_json, result_json, run_json, write_artifacts
 from tests.shop import DAY, ROOT, Shop
+from tests.tiers import SLOW
 
 REFRESHES = 29
 
@@ -351,6 +352,7 @@ def test_in_a_finally_it_refreshes_the_rest_when_a_model_fails(
     assert len(sandbox.received) < REFRESHES
 
 
+@SLOW
 def test_the_wrapper_is_a_dbt_that_refreshes(shop: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
     page = (ROOT / "docs" / "orchestrators.md").read_text(encoding="utf-8")
