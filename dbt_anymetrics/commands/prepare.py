@@ -20,7 +20,7 @@ from dbt_anymetrics.dbt_run.artifacts import Manifest
 from dbt_anymetrics.dbt_run.inputs import MANIFEST, Inputs, read_inputs
 from dbt_anymetrics.dbt_run.invocation import is_refreshable
 from dbt_anymetrics.dbt_run.profile import Chosen
-from dbt_anymetrics.dbt_run.project import Project
+from dbt_anymetrics.dbt_run.project import PROJECT_FILE, Project
 from dbt_anymetrics.dbt_run.selectable import by_name, named_as, read_selectable
 from dbt_anymetrics.errors import RecordError, UsageError
 from dbt_anymetrics.ledger.artifact import Document, read_earlier
@@ -165,6 +165,16 @@ def _selected(options: Options, manifest: Manifest, path: Path) -> frozenset[str
     if is_plain and (found := selected(selection, by_name(manifest))):
         return found
     return selected(selection, read_selectable(path))
+
+
+def no_project(options: Options) -> Iterator[str]:
+    """Say that the ledger was looked for in a folder that is no dbt project."""
+    folder = project_of(options).folder.resolve()
+    if not (options.state or options.target_path or (folder / PROJECT_FILE).is_file()):
+        yield (
+            f"there is no {PROJECT_FILE} in {folder}: run this in a dbt project, or name its folder with --project-dir "
+            "or the ledger with --state"
+        )
 
 
 _IN_LEDGER = frozenset({"name", "package", "resource_type"})

@@ -11,7 +11,15 @@ from pathlib import Path
 
 from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.commands.pictured import MOST, Pictured, pictured
-from dbt_anymetrics.commands.prepare import address_of, check_read, ledger_to_show, lost, project_of, tenant_of
+from dbt_anymetrics.commands.prepare import (
+    address_of,
+    check_read,
+    ledger_to_show,
+    lost,
+    no_project,
+    project_of,
+    tenant_of,
+)
 from dbt_anymetrics.dbt_run.inputs import MANIFEST
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.dbt_run.selectable import read_selectable
@@ -47,7 +55,7 @@ def report(options: Options) -> int:
     since, folder = _since(options.since), project_of(options).target
     path = _path(options, folder)
     with ledger_to_show(options, only_to_read=True) as (ledger, opened):
-        if missing := _missing(ledger, opened):
+        if missing := _missing(options, ledger, opened):
             show(missing if is_page else f"## {_TITLE}\n\n{missing}")
             return 0
         found = pictured(ledger, _tags(options, folder), since)
@@ -135,10 +143,12 @@ _MARKS = (b'<meta name="generator" content="dbt-anymetrics">', f"## {_TITLE}\n".
 """What a page and a summary begin with."""
 
 
-def _missing(ledger: Ledger, opened: Opened) -> str | None:
+def _missing(options: Options, ledger: Ledger, opened: Opened) -> str | None:
     """What to say where there is no ledger, nor an artifact of the time before there was one."""
     if ledger.service() or not opened.path or opened.path.exists():
         return None
+    for note in no_project(options):
+        echo(f"WARN {note}", err=True)
     return (
         f"There is no ledger yet at {opened.path}, so there is nothing to report. Run dbt-anymetrics refresh first, or "
         "name the ledger with --state"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dbt_anymetrics.commands.prepare import check_read, ledger_to_show, lost, read_only
+from dbt_anymetrics.commands.prepare import check_read, ledger_to_show, lost, no_project, read_only
 from dbt_anymetrics.ledger.ledger import Ledger
 from dbt_anymetrics.ledger.opening import Opened
 from dbt_anymetrics.options import Options
@@ -22,16 +22,18 @@ def status(options: Options) -> int:
     Raises UsageError for a ledger that cannot be read, and RecordError when stdout cannot be written to.
     """
     with ledger_to_show(options, only_to_read=True) as (ledger, opened):
-        for line in _json(ledger) if options.output == "json" else _text(ledger, opened):
+        for line in _json(ledger) if options.output == "json" else _text(options, ledger, opened):
             show(line)
         check_read(ledger.loss)
     return 0
 
 
-def _text(ledger: Ledger, opened: Opened) -> Iterator[str]:
+def _text(options: Options, ledger: Ledger, opened: Opened) -> Iterator[str]:
     is_there = not opened.path or opened.path.exists()
     where = opened.path or opened.database.where
     yield f"Ledger: {where}" if is_there else f"There is no ledger yet at {where}."
+    if not is_there:
+        yield from (f"WARN {note}" for note in no_project(options))
     yield from (f"WARN {note}" for note in lost(opened))
     yield from (f"WARN {note}" for note in read_only(opened))
     pending = causes(ledger.entries())

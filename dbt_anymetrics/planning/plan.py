@@ -127,7 +127,7 @@ class _Planner:
             return [*refreshes, *rest]
         self.held += [Held(each, tests) for each in refreshes]
         reason = f"its test {self._manifest.nodes[tests[0]].name} failed"
-        hint = "Set anymetrics.on_test_failure: refresh to refresh it anyway"
+        hint = "It is refreshed when the test passes; anymetrics.on_test_failure: refresh refreshes it anyway"
         return [*self._one(unique_id, Status.SKIPPED, f"{reason}. {hint}"), *rest]
 
     def _missing(self, unique_id: str, settings: NodeSettings) -> str | None:

@@ -202,6 +202,7 @@ def test_a_ledger_of_several_tenants_says_which_they_are(command: str, code: int
 
 
 def test_without_commands_there_is_no_heading_for_them(bare: Shop) -> None:
+    (bare.folder / "dbt_project.yml").touch()
     done = bare.cli("status")
     assert done.stdout.splitlines()[1:] == ["Nothing is pending.", "", "No command is known."]
 

@@ -493,6 +493,15 @@ def test_no_file_of_the_user_is_written_over(bare: Shop, sandbox: Sandbox) -> No
         assert bare.cli("report", "--format", form, "--file", "mine").returncode == 0
 
 
+def test_a_folder_without_a_project_is_warned_of(tmp_path: Path) -> None:
+    here = Shop(tmp_path)
+    said = f"WARN there is no dbt_project.yml in {tmp_path}: run this in a dbt project, or name its folder"
+    assert said in here.cli("status").stdout
+    assert said in here.cli("report").stderr
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    assert "dbt_project.yml" not in here.cli("status").stdout + here.cli("report").stderr
+
+
 def test_outside_a_project_no_folder_is_made_for_it(recorded: Shop, sandbox: Sandbox, tmp_path: Path) -> None:
     recorded.cli("refresh", "--run-date", DAY, "--state", str(tmp_path / "kept.db"))
     (tmp_path / "nowhere").mkdir()
