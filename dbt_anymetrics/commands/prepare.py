@@ -47,6 +47,7 @@ from dbt_anymetrics.planning.plan import Held, plan
 from dbt_anymetrics.planning.plan_names import PlansOf, plans_in, plans_of_none
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.planning.selection import parse, selected
+from dbt_anymetrics.planning.settings import is_wrong
 from dbt_anymetrics.planning.unbuilt import Unbuilt, unbuilt
 from dbt_anymetrics.result import Item, LazyCollection, PlanSeen, Refresh, Status
 from dbt_anymetrics.text import plain
@@ -386,12 +387,12 @@ def _unbuilt(inputs: Inputs, orders: Orders, ledger: Ledger) -> Unbuilt:
 
 
 def _is_gone(unique_id: str, manifest: Manifest) -> bool:
-    """Whether a node is no longer in this project, or is a test, which each plan looks at anew.
+    """Whether a node is no longer in this project, or is a test without settings, which nothing refreshes.
 
     Other projects may share the ledger.
     """
-    if unique_id in manifest.nodes:
-        return not is_refreshable(unique_id)
+    if node := manifest.nodes.get(unique_id):
+        return not is_refreshable(unique_id) and not is_wrong(node)
     return unique_id.split(".")[1:2] == [manifest.metadata.project_name]
 
 

@@ -22,6 +22,15 @@ def settings_of(node: Node) -> NodeSettings | None:
     return read_settings(node.read_meta())
 
 
+def is_wrong(node: Node) -> bool:
+    """Whether `settings_of` has anything against a node."""
+    try:
+        settings_of(node)
+    except NodeError:
+        return True
+    return False
+
+
 def _check_test(node: Node) -> None:
     """Make sure that the meta of a test has no settings: what is there, a user has written there.
 

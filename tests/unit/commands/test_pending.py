@@ -164,6 +164,9 @@ def test_a_wrong_setting_is_forgotten_when_its_node_is_gone(unique_id: str, bare
     write_artifacts(bare.target, known, run_json(result_json(unique_id), invocation_id="first"))
     assert bare.cli("refresh").returncode == 1
     assert f"WRONG {unique_id}: " in bare.cli("status").stdout
+    write_artifacts(bare.target, known, run_json(args={"which": "compile"}, invocation_id="other"))
+    assert bare.cli("refresh").returncode == 0
+    assert f"WRONG {unique_id}: " in bare.cli("status").stdout
     known = manifest_json(node_json("orders", META), project_name="shop")
     write_artifacts(bare.target, known, run_json(result_json("orders"), invocation_id="later"))
     assert bare.cli("refresh").returncode == 0
