@@ -58,7 +58,8 @@ class StartedDbt:
     def of(cls, dbt: str, environment: Mapping[str, str]) -> StartedDbt | None:
         """The one of this dbt; none of dbt 2.x, which is no Python, nor for a command that sets Python's variables."""
         python = Path(dbt).with_name("python")
-        if not python.exists() or any(name.startswith("PYTHON") for name in environment):
+        is_python = any(python.parent.parent.glob("lib/python*/site-packages/dbt/cli/main.py"))
+        if not is_python or any(name.startswith("PYTHON") for name in environment):
             return None
         return _started(python)
 
