@@ -141,7 +141,7 @@ def fusion(session: nox.Session) -> None:
         session.run("npm", "install", "--prefix", folder, DUCKDB_LIBRARY, external=True)
     except CommandFailed:
         session.skip(f"not run: {DUCKDB_LIBRARY} cannot be installed here")
-    library = str(Path(folder, "node_modules", DUCKDB_LIBRARY))
+    library = str(Path(folder, "node_modules", DUCKDB_LIBRARY).resolve())  # the tests run dbt in other folders
     dbt_2 = program(session, "dbt")
     pytest(session, "tests/dbt/test_fusion.py", TEST_FUSION=dbt_2, TEST_DBT=dbt_2, LD_LIBRARY_PATH=library)
 
