@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from http.client import HTTPException
+from urllib.parse import urlsplit
 
 import requests
 from msgspec.structs import replace
@@ -183,7 +184,7 @@ class Client:
                 "auth-value": connection.auth_value.reveal(),
             }
         )
-        adapter = TimedAdapter(None if bundle or connection.url.startswith("http:") else _system_trust())
+        adapter = TimedAdapter(None if bundle else _system_trust(connection.url))
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session, adapter
@@ -195,11 +196,14 @@ class Client:
         return replace(fault, message=one_line(fault.message or "", 500, connection.auth_value.redact))
 
 
-def _system_trust() -> ssl.SSLContext:
-    """TLS with the authorities that the system trusts, such as a company's own; requests adds its own list to them."""
-    import truststore  # lazy: not every command sends, and not every address is https
+def _system_trust(url: str) -> ssl.SSLContext | None:
+    """TLS with the authorities that the system trusts, to which requests adds its own list; none for http."""
+    parts = urlsplit(url)
+    if parts.scheme == "http":
+        return None
+    from dbt_anymetrics.server.trust import SystemTrust  # lazy: not every address is https
 
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return SystemTrust.of(parts.hostname or "")
 
 
 def _read(response: requests.Response, largest: int) -> bytes:
