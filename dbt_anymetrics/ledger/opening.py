@@ -6,8 +6,8 @@ import errno
 import glob
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -180,7 +180,7 @@ def _make(path: Path, fill: Callable[[Database], None]) -> None:
             fill(database)
         finally:
             database.close()
-        _publish(draft, path)
+        publish(draft, path)
     except OSError as error:
         raise _unusable(path, error) from None
     finally:
@@ -189,18 +189,31 @@ def _make(path: Path, fill: Callable[[Database], None]) -> None:
                 Path(f"{draft}{beside}").unlink(missing_ok=True)
 
 
-def _publish(draft: Path, path: Path) -> None:
-    if path.exists() and path.stat().st_size:
-        return  # another command was faster
-    if path.exists():
-        draft.replace(path)
-        return
+def publish(draft: Path, path: Path) -> None:
+    """Give a new ledger its name, unless another command was faster: its ledger is never replaced, it may be in use."""
     try:
         os.link(draft, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        draft.rename(path)
+    except OSError:  # the name is taken, or the file system has no hard links
+        with _alone_in(path.parent):
+            if not path.exists() or not path.stat().st_size:
+                draft.replace(path)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Be the only one, of the threads and processes that ask for it, to do something in a folder."""
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems have no such locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def damaged_beside(path: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from dbt_anymetrics.ledger import claims, sqlite
 from dbt_anymetrics.ledger.claims import Claim
 from dbt_anymetrics.ledger.database import Database
 from dbt_anymetrics.ledger.ledger import Ledger
-from dbt_anymetrics.ledger.opening import FILE_NAME, Location, Opened, open_ledger
+from dbt_anymetrics.ledger.opening import FILE_NAME, Location, Opened, open_ledger, publish
 from dbt_anymetrics.ledger.recording import Command, Recording
 from dbt_anymetrics.ledger.schema import APPLICATION_ID, VERSION
 from dbt_anymetrics.planning.plan import Held, Refreshes
@@ -311,6 +311,34 @@ def test_many_threads_claim_each_refresh_once(another: Another) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == days
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_ledger_that_was_published_is_never_replaced(is_empty: bool, tmp_path: Path) -> None:
+    """Of many that make one at once, all use that of the first: another one may be open already."""
+    together = threading.Barrier(8)
+    found: list[set[int]] = []
+
+    def work(path: Path, number: int, seen: set[int]) -> None:
+        draft = path.with_name(f"{path.name}.{number}")
+        draft.write_text("a ledger")
+        together.wait()
+        publish(draft, path)
+        seen.add(path.stat().st_ino)
+        together.wait()
+        seen.add(path.stat().st_ino)
+
+    for number in range(200):
+        path, seen = tmp_path / str(number), set[int]()
+        if is_empty:
+            path.touch()
+        threads = [threading.Thread(target=work, args=(path, each, seen)) for each in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found.append(seen)
+    assert [len(seen) for seen in found] == [1] * 200
 
 
 # Which file
