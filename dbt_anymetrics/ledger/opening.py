@@ -203,7 +203,7 @@ def publish(draft: Path, path: Path) -> None:
 def _alone_in(folder: Path) -> Iterator[None]:
     """Be the only one, of the threads and processes that ask for it, to do something in a folder."""
     try:
-        import fcntl  # not on Windows
+        import fcntl  # lazy: not on Windows
     except ImportError:
         yield
         return
