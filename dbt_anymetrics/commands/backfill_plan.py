@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from dbt_anymetrics.commands.backfill import ask, days_of
-from dbt_anymetrics.commands.checks import Server
 from dbt_anymetrics.commands.deliver import is_switched_off
 from dbt_anymetrics.commands.plan_checks import only_plan
+from dbt_anymetrics.commands.server import Server
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.reporter import Reporter

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import closing
 
 import click
 from msgspec import Struct
@@ -20,6 +18,7 @@ from dbt_anymetrics.commands.prepare import (
     read_only,
 )
 from dbt_anymetrics.commands.remarks import NO_SETTINGS
+from dbt_anymetrics.commands.server import Server
 from dbt_anymetrics.dbt_run.inputs import RUN_RESULTS, Inputs
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
@@ -30,19 +29,10 @@ from dbt_anymetrics.result import count
 from dbt_anymetrics.server.connection import (
     APP_ID_VARIABLE,
     SECRET_VARIABLES,
-    Connection,
     app_secret,
     secret,
 )
 from dbt_anymetrics.text import one_line
-
-if TYPE_CHECKING:  # requests is slow to import
-    from dbt_anymetrics.server.call import Reading
-    from dbt_anymetrics.server.client import Client
-    from dbt_anymetrics.server.plans import PlanName
-    from dbt_anymetrics.server.renewing import RenewingClient
-
-ValueT = TypeVar("ValueT")
 
 NEEDED = ("folder", "manifest", "settings", "call")
 """After an error in one of these, the rest of its section is not checked."""
@@ -208,48 +198,6 @@ def probe(options: Options) -> str:
     """Whether AnyMetrics answers, and takes the credentials."""
     with closing(Server(options)) as server:
         return probed(server)
-
-
-class Server:
-    """AnyMetrics, as several looks ask it: with one client, and so one token; it lists its plans once."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._open = ExitStack()
-
-    @cached_property
-    def connection(self) -> Connection:
-        """The connection. Raises UsageError when it is not complete."""
-        return connection_of(self._options)
-
-    @cached_property
-    def client(self) -> Client | RenewingClient:
-        """The client, made at its first use. Raises UsageError when the connection is not complete."""
-        from dbt_anymetrics.server.opened import client_of  # lazy: requests is slow to import
-
-        return self._open.enter_context(closing(client_of(self.connection, os.environ)))
-
-    @property
-    def plans(self) -> Sequence[PlanName]:
-        """All plans. Raises AnyMetricsError when they cannot be listed."""
-        return value_of(self._listed, "the list of plans")
-
-    @cached_property
-    def _listed(self) -> Reading[tuple[PlanName, ...]]:
-        from dbt_anymetrics.server.plans import plans  # lazy: the same
-
-        return plans(self.client)
-
-    def close(self) -> None:
-        """Close the client, if there is one."""
-        self._open.close()
-
-
-def value_of(reading: Reading[ValueT], where: str) -> ValueT:
-    """What was read. Raises AnyMetricsError when it could not be."""
-    if reading.value is None:
-        raise AnyMetricsError(reading.answer.message or "there is no answer", where=where)
-    return reading.value
 
 
 def probed(server: Server) -> str:

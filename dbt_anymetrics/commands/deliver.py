@@ -228,9 +228,9 @@ def _delivering(options: Options) -> Delivering:
     return Delivering(threads=options.threads, fail_fast=options.fail_fast, pace=options.pace)
 
 
-def _is_followed(options: Options) -> bool:
-    """Whether this is the hook inside `dbt-anymetrics dbt`, which tries again what failed and then says the same."""
-    return options.command == "hook" and AROUND_VARIABLE in os.environ
+def _is_tried_again(options: Options, counts: Counts) -> bool:
+    """Whether this is the hook inside `dbt-anymetrics dbt`, which tries again what failed, but waits for no plan."""
+    return options.command == "hook" and AROUND_VARIABLE in os.environ and not counts.late_plans
 
 
 def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter, show: Show, waited: Waited) -> Ending:
@@ -254,7 +254,7 @@ def _end(plan: Plan, outcomes: Outcomes, artifact: Artifact, reporter: Reporter,
     if not _tells_of_pending_itself(plan.options) and (pending := outcomes.pending_beside(plan.invocations)):
         reporter.warning(str(pending))
     reporter.end(counts)
-    if not counts.all_well and outcomes.is_kept and not (_is_followed(plan.options) and not counts.late_plans):
+    if not counts.all_well and outcomes.is_kept and not _is_tried_again(plan.options, counts):
         reporter.note(where_to_look(plan.options, artifact.folder))
     show(written)
     return Ending(counts, exit_code or int(outcomes.is_lost))

@@ -13,13 +13,13 @@ import msgspec
 
 from dbt_anymetrics import __version__
 from dbt_anymetrics.commands import checks
-from dbt_anymetrics.commands.checks import Look, Server, WarningError, look_at, show_check, value_of, verdict
+from dbt_anymetrics.commands.checks import Look, WarningError, look_at, show_check, verdict
 from dbt_anymetrics.commands.dbt import find_dbt
 from dbt_anymetrics.commands.plan_checks import guessed_plans, named_plans
-from dbt_anymetrics.commands.prepare import orders_for, project_of
+from dbt_anymetrics.commands.prepare import manifest_of, orders_for, project_of
 from dbt_anymetrics.commands.remarks import NO_SETTINGS
+from dbt_anymetrics.commands.server import Server, value_of
 from dbt_anymetrics.dbt_run.artifacts import read_manifest
-from dbt_anymetrics.dbt_run.inputs import MANIFEST
 from dbt_anymetrics.errors import AnyMetricsError, ArtifactError
 from dbt_anymetrics.options import Options
 from dbt_anymetrics.output.terminal import show
@@ -92,7 +92,7 @@ def _manifest(options: Options) -> str:
     """Whether dbt has read the project since it was changed: the settings are looked up in what dbt read."""
     if options.manifest:
         return str(options.manifest)
-    path = project_of(options).target / MANIFEST
+    path = manifest_of(options)
     try:
         read_at = path.stat().st_mtime
     except OSError:
@@ -114,7 +114,7 @@ _DBT: tuple[tuple[str, Look], ...] = (
 
 def _names(options: Options) -> tuple[dict[str, Owner], list[str]]:
     """The table names of all configured nodes, and what is wrong with others. Raises ArtifactError."""
-    path = options.manifest or project_of(options).target / MANIFEST
+    path = manifest_of(options)
     manifest = read_manifest(path)
     tables, others = tables_of(manifest, orders_for(options, manifest, path), "")
     wrong = [f"{each.unique_id}: {each.message}" for each in others if each.status is Status.ERROR]

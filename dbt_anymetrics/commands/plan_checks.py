@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from dbt_anymetrics.commands.checks import Server, WarningError, value_of
+from dbt_anymetrics.commands.checks import WarningError
+from dbt_anymetrics.commands.server import Server, value_of
 from dbt_anymetrics.errors import AnyMetricsError, UsageError
 from dbt_anymetrics.planning.backfill import Owner
 from dbt_anymetrics.planning.table_name import in_lineage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from itertools import chain
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dbt_anymetrics.commands import remarks
 from dbt_anymetrics.dbt_run.artifacts import Manifest
 from dbt_anymetrics.dbt_run.inputs import MANIFEST, Inputs, read_inputs
-from dbt_anymetrics.dbt_run.invocation import is_refreshable
+from dbt_anymetrics.dbt_run.invocation import Build, is_refreshable
 from dbt_anymetrics.dbt_run.profile import Chosen
 from dbt_anymetrics.dbt_run.project import PROJECT_FILE, Project
 from dbt_anymetrics.dbt_run.selectable import by_name, named_as, read_selectable
@@ -48,7 +48,7 @@ from dbt_anymetrics.planning.plan_names import PlansOf, plans_in, plans_of_none
 from dbt_anymetrics.planning.run_date import RunDate, run_date
 from dbt_anymetrics.planning.selection import parse, selected
 from dbt_anymetrics.planning.settings import is_wrong
-from dbt_anymetrics.planning.unbuilt import Unbuilt, unbuilt
+from dbt_anymetrics.planning.unbuilt import NO_NEWS, Unbuilt, unbuilt
 from dbt_anymetrics.result import Item, LazyCollection, PlanSeen, Refresh, Status
 from dbt_anymetrics.text import plain
 
@@ -77,7 +77,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
     gone: Collection[str] = ()
-    unbuilt: Unbuilt = Unbuilt()
+    unbuilt: Unbuilt = NO_NEWS
     plans_of: PlansOf = plans_of_none
     run_date: RunDate | None = None
 
@@ -168,6 +168,11 @@ def _selected(options: Options, manifest: Manifest, path: Path) -> frozenset[str
     return selected(selection, read_selectable(path))
 
 
+def manifest_of(options: Options) -> Path:
+    """Where dbt's manifest is. Raises UsageError."""
+    return options.manifest or project_of(options).target / MANIFEST
+
+
 def no_project(options: Options) -> Iterator[str]:
     """Say that the ledger was looked for in a folder that is no dbt project."""
     folder = project_of(options).folder.resolve()
@@ -192,7 +197,7 @@ def chosen_nodes(options: Options, unique_ids: Collection[str]) -> frozenset[str
     selection = parse(options.models)
     nodes = {unique_id: named_as(unique_id) for unique_id in unique_ids}
     if not {criterion.method for criteria in selection for criterion in criteria} <= _IN_LEDGER:
-        known = read_selectable(options.manifest or project_of(options).target / MANIFEST)
+        known = read_selectable(manifest_of(options))
         nodes = {unique_id: known.get(unique_id, node) for unique_id, node in nodes.items()}
     return selected(selection, nodes)
 
@@ -374,16 +379,16 @@ def _make_plan(options: Options, inputs: Inputs, database: Database) -> Plan:
         ],
         notes=[*([_no_longer_held(freed, options)] if freed else []), *map(_now_held, newly_held)],
         gone=[each.unique_id for each in ledger.mistakes() if _is_gone(each.unique_id, inputs.manifest)],
-        unbuilt=_unbuilt(inputs, orders, ledger),
+        unbuilt=_unbuilt(inputs.manifest, made.builds, orders, ledger),
         plans_of=plans_in(inputs.manifest),
         run_date=run_date(newest, orders.run_date, orders.hook_run_date, orders.timezone),
     )
 
 
-def _unbuilt(inputs: Inputs, orders: Orders, ledger: Ledger) -> Unbuilt:
-    project = inputs.manifest.metadata.project_name or ""
+def _unbuilt(manifest: Manifest, made: Mapping[str, Build], orders: Orders, ledger: Ledger) -> Unbuilt:
+    project = manifest.metadata.project_name or ""
     known = [each.unique_id for each in ledger.unbuilt() if each.project == project]
-    return unbuilt(inputs.manifest, inputs.runs, orders, known)
+    return unbuilt(manifest, made, orders, known)
 
 
 def _is_gone(unique_id: str, manifest: Manifest) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
@@ -86,32 +85,29 @@ def refresh(  # noqa: PLR0913 (the options of a command, by keyword)
         raise UsageError(f"when is {when!r}, neither now nor later", where="refresh()")
     if when == "later" and wait:
         raise UsageError("when='later' sends nothing that wait=True could wait for", where="refresh()")
-    with _by_argument():
-        return outcome_of(
-            run,
-            from_environment(
-                command="python",
-                project_dir=_text(project_dir),
-                target_path=_text(target_path),
-                manifest=Path(manifest) if manifest else None,
-                run_results=[Path(path) for path in run_results],
-                datasource=datasource,
-                run_date=run_date,
-                partition=partition,
-                timezone=timezone,
-                vars=vars,
-                models=models,
-                state=_text(state),
-                force=force,
-                later=when == "later",
-                threads=threads,
-                fail_fast=fail_fast,
-                wait=wait,
-                wait_timeout=wait_timeout,
-                quiet=quiet,
-                **(access.options() if access else {}),
-            ),
-        )
+    return _outcome(
+        run,
+        access,
+        command="python",
+        project_dir=_text(project_dir),
+        target_path=_text(target_path),
+        manifest=Path(manifest) if manifest else None,
+        run_results=[Path(path) for path in run_results],
+        datasource=datasource,
+        run_date=run_date,
+        partition=partition,
+        timezone=timezone,
+        vars=vars,
+        models=models,
+        state=_text(state),
+        force=force,
+        later=when == "later",
+        threads=threads,
+        fail_fast=fail_fast,
+        wait=wait,
+        wait_timeout=wait_timeout,
+        quiet=quiet,
+    )
 
 
 def retry(  # noqa: PLR0913 (the options of a command, by keyword)
@@ -132,29 +128,25 @@ def retry(  # noqa: PLR0913 (the options of a command, by keyword)
     """
     from dbt_anymetrics.commands.retry import retry as run_retry  # lazy: a refresh does without
 
-    with _by_argument():
-        return outcome_of(
-            run_retry,
-            from_environment(
-                command="retry",
-                project_dir=_text(project_dir),
-                target_path=_text(target_path),
-                vars=vars,
-                models=models,
-                state=_text(state),
-                threads=threads,
-                fail_fast=fail_fast,
-                quiet=quiet,
-                **(access.options() if access else {}),
-            ),
-        )
+    return _outcome(
+        run_retry,
+        access,
+        command="retry",
+        project_dir=_text(project_dir),
+        target_path=_text(target_path),
+        vars=vars,
+        models=models,
+        state=_text(state),
+        threads=threads,
+        fail_fast=fail_fast,
+        quiet=quiet,
+    )
 
 
-@contextmanager
-def _by_argument() -> Iterator[None]:
-    """Let an error name the argument of the function, in the place of the option of the command line."""
+def _outcome(work: Callable[[Options, Reporter, Show], Ending], access: Access | None, **given: Any) -> Outcome:
+    """Run a command; its errors name the argument of the function, in the place of the option of the command line."""
     try:
-        yield
+        return outcome_of(work, from_environment(**given, **(access.options() if access else {})))
     except UsageError as error:
         option, *more = (error.where or "").split(" ", 1)
         where = " ".join([_ARGUMENTS.get(option, option), *more])

@@ -16,14 +16,11 @@ from dbt_anymetrics.ledger.claims import BEAT, Claim, Claimed, Pair, claim, end_
 from dbt_anymetrics.ledger.database import Database, Row, Statements
 from dbt_anymetrics.ledger.ledger import OUTCOME, Ledger, as_result
 from dbt_anymetrics.planning.plan import Held
-from dbt_anymetrics.planning.unbuilt import Unbuilt
+from dbt_anymetrics.planning.unbuilt import NO_NEWS, Unbuilt
 from dbt_anymetrics.result import Counts, Item, PlanSeen, Refresh, Result, Status
 
 _ENOUGH = 20_000
 """Old entries that one command removes at most: to remove more would make it wait."""
-
-
-_NOTHING = Unbuilt()
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -63,7 +60,7 @@ class Recording:
         items: Iterable[Item],
         held: Sequence[Held],
         gone: Collection[str] = (),
-        not_built: Unbuilt = _NOTHING,
+        not_built: Unbuilt = NO_NEWS,
         *,
         force: bool = False,
     ) -> None:

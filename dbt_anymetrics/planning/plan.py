@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
-from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Run, builds, failed_tests, is_refreshable
+from dbt_anymetrics.dbt_run.invocation import NOT_IN_RUN, Build, Run, builds, failed_tests, is_refreshable
 from dbt_anymetrics.errors import NodeError, UsageError
 from dbt_anymetrics.planning.dates import Dates, Orders
 from dbt_anymetrics.planning.interval import parse_interval
@@ -56,10 +56,11 @@ class Held(Struct, frozen=True):
 
 
 class Planned(Struct, frozen=True):
-    """What becomes of each configured node, and the refreshes that failed tests hold back."""
+    """What becomes of each configured node, the refreshes that failed tests hold back, and what dbt built of each."""
 
     items: LazyCollection[Item]
     held: Sequence[Held]
+    builds: Mapping[str, Build]
 
 
 Group = Refreshes | list[Item]
@@ -82,7 +83,7 @@ def plan(
     dates = [Dates(run, orders, project_vars, environment) for run in runs]
     planner = _Planner(manifest, list(zip(runs, dates, strict=True)), orders)
     groups = _deduplicated([group for unique_id in _order(manifest, runs) for group in planner.node(unique_id)])
-    return Planned(LazyCollection(lambda: chain.from_iterable(groups)), planner.held)
+    return Planned(LazyCollection(lambda: chain.from_iterable(groups)), planner.held, planner.builds)
 
 
 def _order(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
@@ -101,7 +102,7 @@ class _Planner:
         self._orders = orders
         self._failed_tests = failed_tests([run for run, _ in runs], manifest)
         self._newest = runs[-1][0].invocation_id if runs else None
-        self._builds = builds([run for run, _ in runs])
+        self.builds = builds([run for run, _ in runs])
         self.held: list[Held] = []
 
     def node(self, unique_id: str) -> Sequence[Group]:
@@ -132,7 +133,7 @@ class _Planner:
 
     def _missing(self, unique_id: str, settings: NodeSettings) -> str | None:
         """What the newest run did not build of a node; an external plan is told of it, and dates by order are all."""
-        build = self._builds.get(unique_id)
+        build = self.builds.get(unique_id)
         is_told = settings.external_plan or self._orders.partition is not None
         return None if is_told or not build else build.missing
 
@@ -183,15 +184,11 @@ class _Planner:
         reasons = [run.not_built(unique_id) for run, _ in self._runs]
         if not all(reasons):
             return None
-        build = self._builds.get(unique_id)
+        build = self.builds.get(unique_id)
         return (build and build.missing) or _chosen(reasons)
 
     def _skip_reason(self, unique_id: str, node: Node, settings: NodeSettings) -> str | None:
-        if settings.enabled is False:
-            return "switched off by anymetrics.enabled: false"
-        if node.materialized == "view" and not settings.enabled:
-            return "a view has no data of its own. Set anymetrics.enabled: true to refresh it anyway"
-        return self._not_built(unique_id)
+        return left_out(node, settings) or self._not_built(unique_id)
 
     def _one(self, unique_id: str, status: Status, message: str) -> Sequence[Group]:
         return [[Result(unique_id=unique_id, status=status, message=message, invocation_id=self._newest)]]
@@ -202,6 +199,15 @@ def _days(dates: Dates, unique_id: str, node: Node, settings: NodeSettings) -> S
     days = dates.of(unique_id, node, settings)
     failed = dates.failed(unique_id, node) if settings.external_plan else []
     return [day for day in days if day not in failed] if failed else days
+
+
+def left_out(node: Node, settings: NodeSettings) -> str | None:
+    """Why a node has no refresh even when dbt builds it, or None when it has."""
+    if settings.enabled is False:
+        return "switched off by anymetrics.enabled: false"
+    if node.materialized == "view" and not settings.enabled:
+        return "a view has no data of its own. Set anymetrics.enabled: true to refresh it anyway"
+    return None
 
 
 def is_selected(orders: Orders, unique_id: str) -> bool:

@@ -8,10 +8,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from dbt_anymetrics.dbt_run.artifacts import Manifest, Node
-from dbt_anymetrics.dbt_run.invocation import Run, builds
+from dbt_anymetrics.dbt_run.invocation import Build
 from dbt_anymetrics.errors import NodeError
 from dbt_anymetrics.planning.dates import Orders
-from dbt_anymetrics.planning.plan import is_selected
+from dbt_anymetrics.planning.plan import is_selected, left_out
 from dbt_anymetrics.planning.settings import settings_of
 
 
@@ -41,9 +41,11 @@ class Unbuilt(Struct, frozen=True):
         return bool(self.found or self.built or self.gone)
 
 
-def unbuilt(manifest: Manifest, runs: Sequence[Run], orders: Orders, known: Collection[str]) -> Unbuilt:
-    """What these runs did not build, and what of the nodes `known` from earlier ones is built or gone."""
-    made = builds(runs)
+NO_NEWS = Unbuilt()
+
+
+def unbuilt(manifest: Manifest, made: Mapping[str, Build], orders: Orders, known: Collection[str]) -> Unbuilt:
+    """What these builds leave out, and what of the nodes `known` from earlier dbt runs is built or gone."""
     return Unbuilt(
         manifest.metadata.project_name or "",
         found=[
@@ -64,6 +66,4 @@ def is_meant(node: Node | None) -> bool:
         settings = settings_of(node)
     except NodeError:
         return True
-    if settings is None or settings.enabled is False:
-        return False
-    return node.materialized != "view" or settings.enabled is True
+    return settings is not None and not left_out(node, settings)

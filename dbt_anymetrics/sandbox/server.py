@@ -202,11 +202,11 @@ class _Server(ThreadingMixIn, TCPServer):
 
     def disconnect(self) -> None:
         """End every connection, and wait until its thread has closed it."""
-        self._over.set()
         with self._changed:
             for connection in self._open:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+            self._over.set()  # after that: an answer that is delayed must not go out now
             self._changed.wait_for(lambda: not self._open, timeout=STOP_SECONDS)
 
     def delay(self) -> None:

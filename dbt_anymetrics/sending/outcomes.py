@@ -13,13 +13,11 @@ from dbt_anymetrics.ledger.claims import Claim
 from dbt_anymetrics.ledger.ledger import Backlog
 from dbt_anymetrics.ledger.recording import Recording
 from dbt_anymetrics.planning.plan import Held
-from dbt_anymetrics.planning.unbuilt import Unbuilt
+from dbt_anymetrics.planning.unbuilt import NO_NEWS, Unbuilt
 from dbt_anymetrics.result import Counts, Item, Key, PlanSeen, Refresh, Result, Status, count
 
 _AT_ONCE = 500
 """Outcomes of refreshes that were not sent, entered together."""
-
-_NOTHING = Unbuilt()
 
 
 class Outcomes:
@@ -61,7 +59,7 @@ class Outcomes:
         held: Sequence[Held],
         reheld: Sequence[tuple[Held, Sequence[str]]] = (),
         gone: Collection[str] = (),
-        not_built: Unbuilt = _NOTHING,
+        not_built: Unbuilt = NO_NEWS,
     ) -> None:
         """Note everything that is asked for as pending, and which tests hold what was held back before.
 
